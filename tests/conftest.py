@@ -1,0 +1,30 @@
+"""Shared by all tests: options, and how to run youcpu as a user does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write golden files anew")
+    parser.addoption("--long", action="store_true", help="the long form of seeded tests")
+
+
+@pytest.fixture(scope="session")
+def youcpu() -> Run:
+    """Run `youcpu ARGS...` in a process of its own; returns stdout, stderr and exit code as bytes."""
+
+    def run(
+        *args: str, timeout: float = 120, **options: object
+    ) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-m", "youcpu", *args]
+        options.setdefault("capture_output", True)
+        return subprocess.run(command, timeout=timeout, check=False, **options)  # type: ignore[call-overload]
+
+    return run

@@ -1,0 +1,5 @@
+"""`python -m youcpu`."""
+
+from youcpu.cli import entry_point
+
+entry_point()

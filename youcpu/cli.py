@@ -1,0 +1,144 @@
+"""The front door: finds the subcommand, imports only its file, turns errors into exit codes.
+
+Each module in commands/ is a subcommand. It has a docstring whose first line is the
+summary and whose `Stage:` line groups it in the help, and one of
+
+- `command`, a function with typer's annotations, which returns the exit code or None, or
+- `main(argv) -> int`, where the command line is not typer's kind (readelf).
+
+Exit codes: 0 fine; 1 what was asked about is bad; 2 wrong usage; 141 closed pipe;
+130 Ctrl-C; commands that run a program exit as it did.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from youcpu import __version__
+
+COMMANDS_DIRECTORY = Path(__file__).parent / "commands"
+STAGES = {
+    "run": "Run a program on the machine",
+    "exec": "How the kernel executes a file",
+    "memory": "Where an address leads",
+    "boot": "From reset to init",
+    "file": "What lies in the file",
+    "learn": "Learn",
+}
+
+
+def command_names() -> list[str]:
+    """Names of the subcommands, sorted, as typed on the command line."""
+    return sorted(
+        path.stem.replace("_", "-")
+        for path in COMMANDS_DIRECTORY.glob("*.py")
+        if path.stem != "__init__"
+    )
+
+
+def describe(name: str) -> tuple[str, str]:
+    """(stage, summary) of a subcommand, read from its docstring without importing it."""
+    text = (COMMANDS_DIRECTORY / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
+    docstring = text.split('"""', 2)[1]
+    stage = next(
+        (line[6:].strip() for line in docstring.splitlines() if line.startswith("Stage:")), "run"
+    )
+    return stage, docstring.splitlines()[0].rstrip(".")
+
+
+def help_text() -> str:
+    groups: dict[str, list[tuple[str, str]]] = {stage: [] for stage in STAGES}
+    for name in command_names():
+        stage, summary = describe(name)
+        groups[stage].append((name, summary))
+    lines = [
+        "Usage: youcpu COMMAND [OPTIONS] ...",
+        "",
+        "What exactly happens when I run this program? One emulated x86-64 machine,",
+        "and a command for each of its stages.",
+    ]
+    for stage, rows in groups.items():
+        if rows:
+            lines += ["", f"{STAGES[stage]}:"]
+            lines += [f"  {name:<14} {summary}" for name, summary in rows]
+    lines += ["", "youcpu COMMAND --help tells its options; youcpu --version the version.", ""]
+    return "\n".join(lines)
+
+
+def unknown_command(name: str) -> int:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, command_names(), n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else "; see youcpu --help"
+    print(f"youcpu: no command '{name}'{hint}", file=sys.stderr)
+    return 2
+
+
+def run_typer(function: Callable[..., int | None], argv: list[str], name: str) -> int:
+    """Parse `argv` by the annotations of `function` and call it. 2 on wrong usage."""
+    command = typer_command(function)
+    try:
+        from typer._click.exceptions import ClickException, Exit
+    except ImportError:  # typer before 0.27 used the click package
+        from click.exceptions import ClickException, Exit  # type: ignore[no-redef]
+
+    try:
+        result = command.main(args=argv, prog_name=f"youcpu {name}", standalone_mode=False)
+    except ClickException as error:
+        print(f"youcpu {name}: {error.format_message()}", file=sys.stderr)
+        print(f"Try 'youcpu {name} --help'.", file=sys.stderr)
+        return 2
+    except Exit as error:
+        return int(error.exit_code)
+    return result if isinstance(result, int) else 0
+
+
+def typer_command(function: Callable[..., int | None]) -> Any:
+    """The click command that typer makes of an annotated function."""
+    import typer
+
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    settings = {
+        "ignore_unknown_options": False,
+        "allow_interspersed_args": False,
+        "help_option_names": ["--help", "-h"],
+        "max_content_width": 100,
+    }
+    app.command(context_settings=settings)(function)
+    return typer.main.get_command(app)
+
+
+def main(argv: list[str]) -> int:
+    """Run one command line; returns the exit code."""
+    if not argv or argv[0] in ("--help", "-h", "help"):
+        sys.stdout.write(help_text())
+        return 0
+    if argv[0] in ("--version", "-V"):
+        print(f"youcpu {__version__}")
+        return 0
+    name = argv[0]
+    if name not in command_names():
+        return unknown_command(name)
+    module = import_module(f"youcpu.commands.{name.replace('-', '_')}")
+    if hasattr(module, "main"):
+        return int(module.main(argv[1:]))
+    return run_typer(module.command, argv[1:], name)
+
+
+def entry_point() -> None:
+    """Console script: exit code of `main`, a closed pipe is 141, Ctrl-C 130."""
+    try:
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit: give it somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 141
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)

@@ -1,0 +1,1 @@
+"""What silicon does: RAM, paging, CPU, interrupts. Knows nothing of Linux."""

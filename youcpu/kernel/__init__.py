@@ -1,0 +1,1 @@
+"""What Linux does, behind the doors of the CPU."""

@@ -1,0 +1,1 @@
+"""Memory of a process: vm_areas, demand paging, user access (mm/)."""

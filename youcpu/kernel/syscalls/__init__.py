@@ -1,0 +1,1 @@
+"""System calls, a file a family; table.py has the declaration."""

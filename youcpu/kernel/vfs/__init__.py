@@ -1,0 +1,1 @@
+"""Files: inodes, path walk, descriptors, file systems (fs/)."""

@@ -1,0 +1,1 @@
+"""Looks: values in, text, JSON or pictures out."""
