@@ -18,7 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def youcpu() -> Run:
-    """Run `youcpu ARGS...` in a process of its own; returns stdout, stderr and exit code as bytes."""
+    """Run `youcpu ARGS...` in a process of its own; stdout, stderr and exit code as bytes."""
 
     def run(
         *args: str, timeout: float = 120, **options: object

@@ -82,10 +82,8 @@ def unknown_command(name: str) -> int:
 def run_typer(function: Callable[..., int | None], argv: list[str], name: str) -> int:
     """Parse `argv` by the annotations of `function` and call it. 2 on wrong usage."""
     command = typer_command(function)
-    try:
-        from typer._click.exceptions import ClickException, Exit
-    except ImportError:  # typer before 0.27 used the click package
-        from click.exceptions import ClickException, Exit  # type: ignore[no-redef]
+    from typer import Exit
+    from typer._click.exceptions import ClickException
 
     try:
         result = command.main(args=argv, prog_name=f"youcpu {name}", standalone_mode=False)

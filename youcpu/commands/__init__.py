@@ -1,1 +1,1 @@
-"""One file a subcommand: parse, ask, render, exit code. The file name is the command, `_` read as `-`."""
+"""One file a subcommand: parse, ask, render, exit code. `_` in a name is `-` when typed."""

@@ -1,0 +1,1 @@
+"""The machine: the only place that wires RAM, CPU, devices, kernel and tracer together."""
