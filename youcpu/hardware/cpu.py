@@ -24,6 +24,7 @@ from typing import Any
 
 from youcpu.hardware import unicorn_library as uc
 from youcpu.hardware.memory import Ram
+from youcpu.hardware.paging import PTE_ADDRESS
 
 # Indices of Cpu.state (quadwords). The saved context is a copy of QEMU's CPUX86State behind
 # a header of 40 bytes (trap 2).
@@ -41,6 +42,9 @@ _IS_INT = (_HEADER + 5388) // 4
 _OLD_EXCEPTION = (_HEADER + 5496) // 4
 _CONTEXT_SIZE = 5568
 _CC_OP_EFLAGS = 1
+_MASK64 = (1 << 64) - 1
+#: General registers, flags, segments and control registers end here; the FPU follows.
+_FPU_OFFSET = 600
 
 GENERAL_REGISTERS = (
     "rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15".split()
@@ -66,7 +70,8 @@ class Cpu:
         self._library = library = uc.load()
         self._failure: BaseException | None = None
         self._keep: list[Any] = []
-        self._extra_hooks: dict[str, ctypes.c_size_t] = {}
+        self._syscall_lengths: dict[int, int] = {}
+        self._stale_code = False
         engine = ctypes.c_void_p()
         self._check(library.uc_open(uc.ARCH_X86, uc.MODE_64, ctypes.byref(engine)))
         self._engine = engine
@@ -178,6 +183,46 @@ class Cpu:
         """Current privilege level of `state`: 0 kernel, 3 user."""
         return self.state[HFLAGS] & 3
 
+    def fxsave(self) -> bytes:
+        """The 512 bytes that FXSAVE64 writes (SDM vol. 1, 10.5.1), from the CPU."""
+        read = self._read_wide
+        control = self.read_register(uc.REG_FPCW) & 0xFFFF
+        status = self.read_register(uc.REG_FPSW) & 0xFFFF
+        tags = self.read_register(uc.REG_FPTAG) & 0xFFFF
+        # One bit a register: 0 where the full tag word says empty (3).
+        short = sum(1 << i for i in range(8) if tags >> (2 * i) & 3 != 3)
+        mxcsr = self.read_register(uc.REG_MXCSR) & 0xFFFFFFFF
+        head = struct.pack("<HHBxHQQII", control, status, short, 0, 0, 0, mxcsr, 0xFFFF)
+        stack = b"".join(read(uc.REG_ST0 + i, 10).ljust(16, b"\0") for i in range(8))
+        vectors = b"".join(read(uc.REG_XMM0 + i, 16) for i in range(16))
+        return (head + stack + vectors).ljust(512, b"\0")
+
+    def fxrstor(self, image: bytes) -> None:
+        """Load what `fxsave` gave, to the CPU and to `state`; the rest of `state` stays."""
+        control, status, short, mxcsr = struct.unpack_from("<HHBx18xI", image)
+        kept = self.snapshot()
+        self.restore()
+        self.write_register(uc.REG_FPCW, control)
+        self.write_register(uc.REG_FPSW, status)
+        tags = sum((0 if short >> i & 1 else 3) << (2 * i) for i in range(8))
+        self.write_register(uc.REG_FPTAG, tags)
+        self.write_register(uc.REG_MXCSR, mxcsr & 0xFFFF)
+        for i in range(8):
+            self._write_wide(uc.REG_ST0 + i, image[32 + 16 * i : 42 + 16 * i])
+        for i in range(16):
+            self._write_wide(uc.REG_XMM0 + i, image[160 + 16 * i : 176 + 16 * i])
+        self.save()
+        self._raw[_HEADER : _HEADER + _FPU_OFFSET] = kept[_HEADER : _HEADER + _FPU_OFFSET]
+
+    def _read_wide(self, number: int, size: int) -> bytes:
+        cell = ctypes.create_string_buffer(16)
+        self._check(self._library.uc_reg_read(self._engine, number, cell))
+        return cell.raw[:size]
+
+    def _write_wide(self, number: int, value: bytes) -> None:
+        cell = ctypes.create_string_buffer(value, 16)
+        self._check(self._library.uc_reg_write(self._engine, number, cell))
+
     # -- doors -------------------------------------------------------------------------
 
     def _add_hook(self, kind: int, callback: Any, *instruction: int, data: int = 0) -> Any:
@@ -227,8 +272,35 @@ class Cpu:
     def _syscall(self, _data: Any) -> None:
         library, engine, context = self._library, self._engine, self._context
         library.uc_context_save(engine, context)
+        # What the silicon does; Unicorn only calls the hook (trap 4) and adds the length of
+        # the instruction to RIP after it.
+        state = self.state
+        site = state[RIP]
+        length = self._syscall_lengths.get(site) or self._syscall_length(site)
+        state[RIP] = state[RCX] = site + length
+        state[R11] = self.eflags()
         self.on_syscall()
+        state[RIP] = (state[RIP] - length) & _MASK64
         library.uc_context_restore(engine, context)
+
+    def _syscall_length(self, site: int) -> int:
+        """Bytes of the SYSCALL at RIP: 2, and its prefixes. A program has few such places."""
+        code = self._fetch(site, 16)
+        length = code.find(b"\x0f\x05") + 2 if b"\x0f\x05" in code else 2
+        if len(self._syscall_lengths) < 4096:
+            self._syscall_lengths[site] = length
+        return length
+
+    def _fetch(self, address: int, size: int) -> bytes:
+        """Bytes at a virtual address, up to the end of its page, by the tables of CR3."""
+        quads = self.ram.quads
+        table = self.state[CR3] & PTE_ADDRESS
+        for shift in (39, 30, 21):
+            entry = quads[(table >> 3) + (address >> shift & 511)]
+            table = entry & PTE_ADDRESS
+        physical = quads[(table >> 3) + (address >> 12 & 511)] & PTE_ADDRESS
+        physical |= address & 0xFFF
+        return bytes(self.ram.bytes[physical : min(physical + size, (physical | 0xFFF) + 1)])
 
     def _sysenter(self, _data: Any) -> None:
         self.save()
@@ -311,6 +383,10 @@ class Cpu:
 
         Raises what a door raised. `state` is valid again afterwards.
         """
+        if self._stale_code:
+            self._stale_code = False
+            self._syscall_lengths.clear()
+            self._control(uc.CTL_TB_FLUSH)
         self.restore()
         count = 0
         if self._counter is not None:
@@ -342,8 +418,12 @@ class Cpu:
         self._control(uc.CTL_TLB_FLUSH)
 
     def flush_code(self) -> None:
-        """After the kernel changed bytes that may have been executed (trap 10)."""
-        self._control(uc.CTL_TB_FLUSH)
+        """After the kernel changed bytes that may have been executed (trap 10).
+
+        Done before the next run(): the block that knocked is itself a translation.
+        """
+        self._stale_code = True
+        self.stop()
 
     def close(self) -> None:
         """Give the engine's memory back."""
