@@ -23,9 +23,16 @@ class Blocked(Exception):
 
     `deadline_ns`: virtual time (monotonic) at which it is run again in any case.
     A handler that must remember something between the runs keeps it in `task.restart`.
+    `progress`: bytes moved so far; where a signal ends the wait they are the result, not EINTR.
     """
 
-    def __init__(self, queue: WaitQueue | None = None, deadline_ns: int | None = None) -> None:
+    def __init__(
+        self,
+        queue: WaitQueue | None = None,
+        deadline_ns: int | None = None,
+        progress: int = 0,
+    ) -> None:
         super().__init__()
         self.queue = queue
         self.deadline_ns = deadline_ns
+        self.progress = progress
