@@ -149,6 +149,22 @@ class File:
     def sync(self) -> None:
         """fsync(2)."""
 
+    def pipe_size(self) -> int:
+        """F_GETPIPE_SZ. Raises EBADF: not a pipe."""
+        raise KernelError(Errno.EBADF)
+
+    def set_pipe_size(self, size: int) -> int:
+        """F_SETPIPE_SZ: the size that it has then."""
+        raise KernelError(Errno.EBADF)
+
+    def get_seals(self) -> int:
+        """F_GET_SEALS. Raises EINVAL: not a file in memory."""
+        raise KernelError(Errno.EINVAL)
+
+    def add_seals(self, seals: int) -> None:
+        """F_ADD_SEALS."""
+        raise KernelError(Errno.EINVAL)
+
     def put(self) -> None:
         """One user less; the last one releases the file."""
         self.refs -= 1

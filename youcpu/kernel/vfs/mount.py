@@ -161,6 +161,12 @@ class Vfs:
             fd = next(iter(self.terminals.values()))
         return ConsoleFile(Dentry(dentry.name, self.consoles[fd], dentry.parent), flags)
 
+    def mount_id(self, dentry: Dentry) -> int:
+        """Number of the mount that a place belongs to."""
+        while dentry.parent is not None:
+            dentry = dentry.parent
+        return next((mount.number for mount in self.mounts if mount.root is dentry), 0)
+
     def path_of(self, mount: Mount, root: Dentry) -> bytes:
         """Where a mount lies, as seen from `root`."""
         return d_path(mount.root, root)[0]
