@@ -18,7 +18,7 @@ from youcpu.trace.tracer import Tracer
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task, ThreadGroup
-    from youcpu.kernel.vfs.mount import Namespace
+    from youcpu.kernel.vfs.mount import Vfs
 
 HOSTNAME_MAX = 64
 PID_MAX = 4194304
@@ -46,7 +46,7 @@ class Kernel:
         self._last_pid = 0
         self.hostname = b"youcpu"
         self.domainname = b"(none)"
-        self.mounts: Namespace | None = None
+        self.vfs: Vfs
         #: What the first program ended with; set once by its exit.
         self.init_status: int | None = None
         #: Whether the host's kernel would have written core files ("core dumped").
