@@ -6,18 +6,11 @@ import stat
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
+from youcpu.abi.fcntl import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_RDONLY
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.exec.binprm import ExecError
-from youcpu.kernel.vfs.file import O_RDONLY
 from youcpu.kernel.vfs.inode import MAY_EXEC
-from youcpu.kernel.vfs.namei import (
-    AT_EMPTY_PATH,
-    AT_FDCWD,
-    AT_SYMLINK_NOFOLLOW,
-    LOOKUP_EMPTY,
-    LOOKUP_FOLLOW,
-    path_lookup,
-)
+from youcpu.kernel.vfs.namei import LOOKUP_EMPTY, LOOKUP_FOLLOW, path_lookup
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
