@@ -58,7 +58,13 @@ def search_binary_handler(bprm: LinuxBinprm) -> None:
     """One round: each format in turn, until one answers other than ENOEXEC. Raises ExecError."""
     bprm.read_buffer()
     bprm.answers = []
-    bprm.stage("buffer", path=bprm.interp, buffer=bprm.buf, depth=bprm.depth)
+    bprm.stage(
+        "buffer",
+        path=bprm.interp,
+        buffer=bprm.buf,
+        size=bprm.file.inode.size,
+        depth=bprm.depth,
+    )
     for handler in FORMATS:
         bprm.stage("try", handler=handler.name, path=bprm.interp)
         try:
