@@ -2,18 +2,65 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import random
+from typing import TYPE_CHECKING, Any
 
+from youcpu.hardware.cpu import Cpu
 from youcpu.hardware.memory import FrameAllocator, Ram
+from youcpu.kernel.clock import Clock
+from youcpu.kernel.kernel_half import KernelHalf
+from youcpu.kernel.mm.mm import MM
+from youcpu.kernel.sched import Scheduler
+from youcpu.kernel.signal import SigInfo, send_signal
+from youcpu.kernel.timer import TimerQueue
+from youcpu.trace.tracer import Tracer
 
 if TYPE_CHECKING:
-    from youcpu.kernel.task import Task
+    from youcpu.kernel.task import Task, ThreadGroup
+    from youcpu.kernel.vfs.mount import Namespace
+
+HOSTNAME_MAX = 64
+PID_MAX = 4194304
 
 
 class Kernel:
-    """RAM and its frames, the tasks, the clock, the seeded randomness."""
+    """RAM and its frames, tasks, clock and timers, seeded randomness, the mount tree."""
 
-    def __init__(self, ram: Ram, frames: FrameAllocator) -> None:
+    def __init__(self, ram: Ram, cpu: Cpu, epoch_ns: int, seed: int, tracer: Tracer) -> None:
         self.ram = ram
-        self.frames = frames
+        self.cpu = cpu
+        self.frames = FrameAllocator(ram)
+        self.kernel_half = KernelHalf(self.frames, cpu)
+        #: The page of zeros that reads of untouched memory share.
+        self.zero_frame = self.frames.alloc()
+        self.clock = Clock(lambda: cpu.blocks, epoch_ns)
+        self.timers = TimerQueue(self.clock)
+        self.random = random.Random(seed)
+        self.aslr: random.Random | None = None
+        self.tracer = tracer
+        self.scheduler = Scheduler(self)
         self.tasks: dict[int, Task] = {}
+        self.groups: dict[int, ThreadGroup] = {}
+        self._last_pid = 0
+        self.hostname = b"youcpu"
+        self.domainname = b"(none)"
+        self.mounts: Namespace | None = None
+        #: What the first program ended with; set once by its exit.
+        self.init_status: int | None = None
+        self.vdso: Any = None
+
+    def new_mm(self) -> MM:
+        """An empty address space with the kernel half in it."""
+        return MM(self.frames, self.zero_frame, self.kernel_half.entries)
+
+    def alloc_pid(self, first: int | None = None) -> int:
+        """The next free PID, cyclic; wraps to 300 (RESERVED_PIDS)."""
+        pid = self._last_pid + 1 if first is None else first
+        while pid in self.tasks or pid in self.groups or pid >= PID_MAX:
+            pid = 300 if pid + 1 >= PID_MAX else pid + 1
+        self._last_pid = pid
+        return pid
+
+    def send_signal(self, task: Task, signo: int) -> None:
+        """A signal of the kernel itself to a thread (SIGPIPE, SIGXFSZ)."""
+        send_signal(task, SigInfo(signo, 0, pid=task.tgid, uid=task.cred.uid), to_thread=True)

@@ -1,0 +1,68 @@
+"""Arguments of the signal calls: kernel/signal.c."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from youcpu.abi import poll, signal
+from youcpu.abi.args import Capture, Flags, OneOf, Record, SignedInt, signed_int
+from youcpu.abi.structs import Sigaction, SigaltStack
+from youcpu.abi.values import Address, Choice, Mask, Struct
+
+
+class SignalNumber(SignedInt):
+    """A signal by name."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        return signal_choice(signed_int(call.raw[index]))
+
+
+def signal_choice(number: int) -> Choice:
+    """`SIGINT`, or the number."""
+    return Choice(number, signal.SIG_NAMES.name(number), "SIG_???", decimal=True)
+
+
+def _handler(address: int) -> object:
+    name = {0: "SIG_DFL", 1: "SIG_IGN", signal.SIG_ERR: "SIG_ERR"}.get(address)
+    return Choice(address, name, "SIG_???") if name else Address(address)
+
+
+def sigaction_value(data: bytes, call: Capture) -> Struct:
+    """struct sigaction as strace writes it: the restorer only with its flag."""
+    act = Sigaction.unpack(data)
+    fields: dict[str, object] = {
+        "sa_handler": _handler(act.handler),
+        "sa_mask": Mask(act.mask),
+        "sa_flags": signal.SA_NAMES.flags(act.flags),
+    }
+    if act.flags & signal.SA_RESTORER:
+        fields["sa_restorer"] = Address(act.restorer)
+    return Struct(fields)
+
+
+def stack_value(data: bytes, call: Capture) -> Struct:
+    """stack_t."""
+    stack = SigaltStack.unpack(data)
+    return Struct(
+        {
+            "ss_sp": Address(stack.ss_sp),
+            "ss_flags": signal.SS_NAMES.flags(stack.ss_flags & 0xFFFFFFFF),
+            "ss_size": stack.ss_size,
+        }
+    )
+
+
+def sigset_value(data: bytes, call: Capture) -> Mask:
+    """sigset_t of 8 bytes."""
+    return Mask(int.from_bytes(data, "little"))
+
+
+Signal = Annotated[int, SignalNumber()]
+SigprocmaskHow = Annotated[int, OneOf(signal.SIGPROCMASK_NAMES)]
+SigactionIn = Annotated[int, Record(Sigaction.SIZE, sigaction_value)]
+SigactionOut = Annotated[int, Record(Sigaction.SIZE, sigaction_value, at_exit=True)]
+SigsetIn = Annotated[int, Record(8, sigset_value)]
+SigsetOut = Annotated[int, Record(8, sigset_value, at_exit=True)]
+StackIn = Annotated[int, Record(SigaltStack.SIZE, stack_value)]
+StackOut = Annotated[int, Record(SigaltStack.SIZE, stack_value, at_exit=True)]
+SignalfdFlags = Annotated[int, Flags(poll.SFD_NAMES)]
