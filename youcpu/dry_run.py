@@ -11,16 +11,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from youcpu.abi.errno import Errno
+from youcpu.abi.fcntl import AT_FDCWD
 from youcpu.hardware.memory import FrameAllocator, Ram
 from youcpu.kernel.cred import Credentials
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.exec.binfmt_misc import BinfmtMisc
 from youcpu.kernel.exec.binprm import KernelArguments
-from youcpu.kernel.exec.exec import do_execveat_common, finish
+from youcpu.kernel.exec.exec import check_name, do_execveat_common, finish
 from youcpu.kernel.vfs.dcache import d_path
 from youcpu.kernel.vfs.fdtable import FdTable
 from youcpu.kernel.vfs.mount import MountOptions, Vfs
-from youcpu.kernel.vfs.namei import AT_FDCWD, FsStruct, path_lookup
+from youcpu.kernel.vfs.namei import FsStruct, path_lookup
 
 if TYPE_CHECKING:
     from youcpu.kernel.exec.binfmt_elf import ElfImage
@@ -125,6 +126,7 @@ class DryRun:
         self.misc = kernel.binfmt_misc
         cred = cred or Credentials.of(os.geteuid(), os.getegid(), tuple(os.getgroups()))
         self.task = cast("Task", _FilesTask(kernel, cred))
+        kernel.tasks[self.task.pid] = self.task
         if cwd is not None:
             self.task.fs.cwd = path_lookup(self.task, AT_FDCWD, cwd)
 
@@ -145,6 +147,7 @@ class DryRun:
         """What the kernel would answer."""
         recorder = _Recorder()
         try:
+            check_name(path, flags)
             bprm = do_execveat_common(
                 self.task,
                 dirfd,
@@ -210,6 +213,6 @@ class _Recorder:
                 Answer(cast(str, facts["handler"]), errno, cast(str, facts["reason"]))
             )
         elif name == "rule":
-            self.rounds[-1].rule = cast(bytes, facts["name"])
+            self.rounds[-1].rule = cast(bytes, facts["rule"])
         elif name == "interpreter":
             self.rounds[-1].elf_interpreter = cast(bytes, facts["path"])
