@@ -84,6 +84,8 @@ class Marker:
     expression = "{raw}"
     #: Output buffers are captured when the call returns.
     at_exit = False
+    #: `changed` has something to say.
+    changes = False
     #: `outcome` has something to say.
     decides_result = False
 
@@ -94,6 +96,10 @@ class Marker:
     def captured_result(self, result: int, call: Capture) -> object:
         """Value of the call's result, when this marker annotates it and it is no error."""
         return result
+
+    def changed(self, index: int, call: Capture, before: object) -> object:
+        """Value on return of an argument that was captured on entry as `before`."""
+        return before
 
     def outcome(self, index: int, call: Capture) -> tuple[object, object] | None:
         """(result, remark) where an argument decides how the result is to be read: fcntl(2)."""

@@ -67,14 +67,15 @@ class SocketAddressOut(Marker):
 class LengthInOut(Marker):
     """Pointer to a length that the call changes: `[128 => 16]`."""
 
+    changes = True
+
     def capture(self, index: int, call: Capture) -> object:
         data = call.exactly(call.raw[index], 4)
         if data is None:
             return Address(call.raw[index])
         return Array((int.from_bytes(data, "little", signed=True),))
 
-    def after(self, index: int, call: Capture, before: object) -> object:
-        """The value on return, with what it was."""
+    def changed(self, index: int, call: Capture, before: object) -> object:
         now = self.capture(index, call)
         if not (isinstance(now, Array) and isinstance(before, Array)) or now == before:
             return before

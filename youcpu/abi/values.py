@@ -174,14 +174,19 @@ class Call:
     argument: object
 
 
-class _Omitted:
+class Omitted:
     """The type of OMITTED."""
 
     __slots__ = ()
 
-    def __repr__(self) -> str:
-        return "OMITTED"
+
+class Pending:
+    """The type of PENDING."""
+
+    __slots__ = ()
 
 
 #: An argument that this form of the call does not have: mode without O_CREAT.
-OMITTED: Final = _Omitted()
+OMITTED: Final = Omitted()
+#: An argument that only the return of the call makes known.
+PENDING: Final = Pending()

@@ -1,0 +1,95 @@
+"""System call registers into an event: each row's markers are compiled into a plan once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from youcpu.abi.args import Capture, Marker, SignedLong
+from youcpu.abi.values import PENDING
+from youcpu.trace.events import SyscallEvent
+
+
+class Row(Protocol):
+    """What a row of the system call table offers: kernel/syscalls/table.py Syscall."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def parameters(self) -> tuple[tuple[str, Marker], ...]: ...
+    @property
+    def returns(self) -> Marker: ...
+
+
+_Take = Callable[[int, Capture], object]
+
+
+class _Plan:
+    """How to capture one system call."""
+
+    __slots__ = ("changes", "decides", "entry", "exit", "names", "result")
+
+    def __init__(self, row: Row) -> None:
+        markers = [marker for _, marker in row.parameters]
+        self.names = tuple(name for name, _ in row.parameters)
+        #: None: known on return only.
+        self.entry: tuple[_Take | None, ...] = tuple(
+            None if marker.at_exit else marker.capture for marker in markers
+        )
+        self.exit = tuple((i, m.capture) for i, m in enumerate(markers) if m.at_exit)
+        self.changes = tuple((i, m.changed) for i, m in enumerate(markers) if m.changes)
+        self.decides = tuple((i, m.outcome) for i, m in enumerate(markers) if m.decides_result)
+        returns = row.returns
+        self.result = None if type(returns) is SignedLong else returns.captured_result
+
+
+#: By the row's identity: x86-64 and i386 rows of one name may differ.
+_PLANS: dict[int, tuple[Row, _Plan]] = {}
+
+
+def _plan(row: Row) -> _Plan:
+    found = _PLANS.get(id(row))
+    if found is None:
+        found = _PLANS[id(row)] = (row, _Plan(row))
+    return found[1]
+
+
+def enter(
+    row: Row, raw: tuple[int, ...], capture: Capture, pid: int, time_ns: int, i386: bool = False
+) -> SyscallEvent:
+    """The event of a call that begins. `raw`: the six argument registers."""
+    plan = _plan(row)
+    capture.raw = raw
+    capture.result = None
+    index = 0
+    arguments: list[object] = []
+    for take in plan.entry:
+        arguments.append(PENDING if take is None else take(index, capture))
+        index += 1
+    return SyscallEvent(
+        pid, time_ns, row.number, row.name, raw, plan.names, arguments, None, None, None, 0, i386
+    )
+
+
+def leave(event: SyscallEvent, row: Row, result: int, capture: Capture, time_ns: int) -> None:
+    """The call returned `result`, negative for -errno: what it gave is captured now."""
+    plan = _plan(row)
+    event.result = event.returned = result
+    event.duration_ns = time_ns - event.time_ns
+    capture.raw = event.raw
+    capture.result = result
+    arguments = event.arguments
+    for index, take in plan.exit:
+        arguments[index] = take(index, capture)
+    for index, changed in plan.changes:
+        arguments[index] = changed(index, capture, arguments[index])
+    if -4096 < result < 0:
+        return
+    if plan.result is not None:
+        event.returned = plan.result(result, capture)
+    for index, outcome in plan.decides:
+        found = outcome(index, capture)
+        if found is not None:
+            event.returned, event.remark = found
