@@ -204,7 +204,9 @@ class _Recorder:
         if name == "buffer":
             self.rounds.append(
                 Round(
-                    cast(bytes, facts["path"]), cast(bytes, facts["buffer"]), cast(int, facts["size"])
+                    cast(bytes, facts["path"]),
+                    cast(bytes, facts["buffer"]),
+                    cast(int, facts["size"]),
                 )
             )
         elif name == "answer":

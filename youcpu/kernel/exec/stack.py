@@ -89,7 +89,9 @@ def _pointers(strings: list[bytes], start: int) -> bytes:
     return struct.pack(f"<{len(addresses) + 1}Q", *addresses, 0)
 
 
-def _auxv(bprm: Binprm, facts: ImageFacts, random_at: int, platform_at: int, execfn_at: int) -> bytes:
+def _auxv(
+    bprm: Binprm, facts: ImageFacts, random_at: int, platform_at: int, execfn_at: int
+) -> bytes:
     cred = bprm.cred
     rows = [
         (auxv.AT_SYSINFO_EHDR, facts.vdso),

@@ -10,16 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import WORKDIR, add_file, make_dry_run, samples
+from conftest import WORKDIR, add_file, elf_image, make_dry_run, moved, samples
 
 CASES = samples("elf_cases.json")["cases"]
-
-
-def image(case: dict[str, Any]) -> bytes:
-    """The program of a sample; long ones are given by their head and padded with zeros."""
-    if "image_hex" in case:
-        return bytes.fromhex(case["image_hex"])
-    return bytes.fromhex(case["image_head_hex"]).ljust(case["image_len"], b"\0")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['id']}-{case['desc'][:40]}")
@@ -27,11 +20,10 @@ def test_as_the_kernel(case: dict[str, Any], tree: Path) -> None:
     mode = {"ELF mode 0111": "0o111", "ELF mode 0644": "0o644"}.get(case["desc"][:13], "0o755")
     path = f"{WORKDIR}/t.elf"
     for spec in case.get("files", []):
-        add_file(tree, spec)
-    add_file(tree, {"path": path, "hex": image(case).hex(), "mode": mode})
+        add_file(tree, {**spec, "hex": moved(bytes.fromhex(spec["hex"])).hex()})
+    add_file(tree, {"path": path, "hex": elf_image(case).hex(), "mode": mode})
     dry_run = make_dry_run(tree, case.get("uid", 0), WORKDIR)
     verdict = dry_run.execve(path.encode(), [b"t"])
-    result = case["result"]
-    expected = result.get("errno", "exec")
+    expected = case["result"].get("errno", "exec")
     got = verdict.error.errno.name if verdict.error else verdict.outcome
     assert got == expected
