@@ -31,7 +31,7 @@ KINDS = {
 
 
 def open_exec(task: Task, name: bytes, role: str) -> File:
-    """An interpreter by a path of the kernel's own; "" is the working directory. Raises ExecError."""
+    """An interpreter, by the kernel's own path: "" is the working directory. Raises ExecError."""
     return do_open_execat(task, AT_FDCWD, name, AT_EMPTY_PATH, role)
 
 
