@@ -17,6 +17,4 @@ AT_SYSINFO = 32
 AT_SYSINFO_EHDR = 33
 AT_MINSIGSTKSZ = 51
 
-AT_NAMES = {
-    value: name for name, value in list(globals().items()) if name.startswith("AT_")
-}
+AT_NAMES = {value: name for name, value in list(globals().items()) if name.startswith("AT_")}

@@ -123,7 +123,7 @@ class Entry:
                 task.sleep(blocked)
                 self.cpu.stop()
                 return
-            result = -blocked.restart
+            result = blocked.progress or -blocked.restart
         self._finish(task, call, result)
 
     def _finish(self, task: Task, call: PendingCall, result: int) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from youcpu.kernel.task import STOPPED, ZOMBIE
 
 if TYPE_CHECKING:
+    from youcpu.kernel.mm.mm import MM
     from youcpu.kernel.task import Task
 
 
@@ -31,7 +32,7 @@ def do_exit(task: Task) -> None:
     kernel.tasks.pop(task.pid, None)
     kernel.tracer.exit(task, group.exit_status)
     task.files.put()
-    release_mm(task)
+    release_mm(task, task.mm)
     if not group.threads:
         for timer, _ in group.itimers.values():
             timer.cancel()
@@ -39,9 +40,8 @@ def do_exit(task: Task) -> None:
         kernel.process_ended(group)
 
 
-def release_mm(task: Task) -> None:
-    """One user of the address space less: mmput()."""
-    mm = task.mm
+def release_mm(task: Task, mm: MM) -> None:
+    """One user of an address space less: mmput()."""
     mm.users -= 1
     if not mm.users:
         task.kernel.leave_mm(mm)

@@ -167,5 +167,3 @@ class Task:
         """The mask while the handler runs starts from the current one; a saved one is used up."""
         self.restore_mask = None
         return self.blocked
-
-

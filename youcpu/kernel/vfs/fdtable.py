@@ -89,6 +89,12 @@ class FdTable:
         for fd in sorted(self.files):
             self.close(fd)
 
+    def put(self) -> None:
+        """One task less; the last one closes everything."""
+        self.refs -= 1
+        if not self.refs:
+            self.close_all()
+
     def copy(self) -> FdTable:
         """fork: the same open files, each with one more user."""
         table = FdTable(self.limit)

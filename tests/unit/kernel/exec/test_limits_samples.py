@@ -36,7 +36,7 @@ def limit_of(case: dict[str, Any]) -> int:
 
 
 def strings_of(total: int) -> list[bytes]:
-    """argv A, then strings of up to 99,999 bytes, so that name, strings and pointers are `total`."""
+    """argv A, then strings up to 99,999 bytes: name, strings and pointers are `total` bytes."""
     left = total - len(I_PATH) - 1 - (2 + 8)
     argv = [b"A"]
     while left > 0:
