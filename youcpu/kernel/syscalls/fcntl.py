@@ -126,5 +126,3 @@ def _rare(file: File, cmd: int, arg: int) -> int:
     if cmd == F_GET_SEALS:
         return file.get_seals()
     raise KernelError(Errno.EINVAL)
-
-

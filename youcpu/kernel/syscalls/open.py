@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from youcpu.abi.args import Int, UInt
 from youcpu.abi.args_file import (
     AccessMode,
-    AtFlags,
     CloseRangeFlags,
     CreateMode,
     DirFd,
@@ -54,7 +53,7 @@ from youcpu.kernel.vfs.namei import (
     LOOKUP_FOLLOW,
     path_lookup,
 )
-from youcpu.kernel.vfs.open import FILE_COST, check_permission, do_open
+from youcpu.kernel.vfs.open import check_permission, do_open
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -81,9 +80,7 @@ _VALID_OPEN = (
 )
 
 
-def open_fd(
-    task: Task, dfd: int, path: bytes, flags: int, mode: int, resolve: int = 0
-) -> int:
+def open_fd(task: Task, dfd: int, path: bytes, flags: int, mode: int, resolve: int = 0) -> int:
     """do_sys_openat2(): a descriptor. The limits come before the lookup."""
     if flags & O_PATH:
         flags &= O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC

@@ -106,9 +106,7 @@ def pwrite64(task: Task, fd: Fd, buf: WriteBuffer, count: Size, offset: Long) ->
 
 
 @syscall(295)
-def preadv(
-    task: Task, fd: Fd, iov: IovecOut, iovcnt: ULong, pos_l: Long, pos_h: Long
-) -> Long:
+def preadv(task: Task, fd: Fd, iov: IovecOut, iovcnt: ULong, pos_l: Long, pos_h: Long) -> Long:
     if pos_l < 0:
         raise KernelError(Errno.EINVAL)
     file = task.files.get(fd)
@@ -118,9 +116,7 @@ def preadv(
 
 
 @syscall(296)
-def pwritev(
-    task: Task, fd: Fd, iov: IovecIn, iovcnt: ULong, pos_l: Long, pos_h: Long
-) -> Long:
+def pwritev(task: Task, fd: Fd, iov: IovecIn, iovcnt: ULong, pos_l: Long, pos_h: Long) -> Long:
     if pos_l < 0:
         raise KernelError(Errno.EINVAL)
     file = task.files.get(fd)
@@ -178,5 +174,3 @@ def lseek(task: Task, fd: Fd, offset: Long, whence: Whence) -> Long:
     if file.flags & 0o10000000:
         raise KernelError(Errno.EBADF)
     return file.seek(offset, whence)
-
-

@@ -213,5 +213,3 @@ def statfs(task: Task, pathname: Path, buf: StatfsPtr) -> Int:
 @syscall(138)
 def fstatfs(task: Task, fd: Fd, buf: StatfsPtr) -> Int:
     return _cp_statfs(task, buf, task.files.get(fd).inode.sb)
-
-

@@ -133,16 +133,12 @@ def fsetxattr(
 
 
 @syscall(191)
-def getxattr(
-    task: Task, path: Path, name: XattrName, value: XattrValueOut, size: Size
-) -> Long:
+def getxattr(task: Task, path: Path, name: XattrName, value: XattrValueOut, size: Size) -> Long:
     return _get(task, _at(task, path), name, value, size)
 
 
 @syscall(192)
-def lgetxattr(
-    task: Task, path: Path, name: XattrName, value: XattrValueOut, size: Size
-) -> Long:
+def lgetxattr(task: Task, path: Path, name: XattrName, value: XattrValueOut, size: Size) -> Long:
     return _get(task, _at(task, path, 0), name, value, size)
 
 

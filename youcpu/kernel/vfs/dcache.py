@@ -20,7 +20,16 @@ RING = 4096
 class Dentry:
     """A name in a directory and its inode. The root of a mount has `covers`."""
 
-    __slots__ = ("__weakref__", "children", "covers", "deleted", "inode", "mounted", "name", "parent")
+    __slots__ = (
+        "__weakref__",
+        "children",
+        "covers",
+        "deleted",
+        "inode",
+        "mounted",
+        "name",
+        "parent",
+    )
 
     def __init__(self, name: bytes, inode: Inode, parent: Dentry | None = None) -> None:
         self.name = name

@@ -26,17 +26,15 @@ _SAFE = os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK
 _PATH = getattr(os, "O_PATH", 0) | os.O_NOFOLLOW | os.O_CLOEXEC
 #: Host descriptors kept open for reading; the host's own limit is often 1024.
 POOL = 256
+_ERRNOS = {int(errno): errno for errno in Errno}
 
 
 def host_error(error: OSError) -> KernelError:
     """The host's answer as the program shall see it."""
-    number = error.errno or Errno.EIO
+    number = error.errno
     if number == Errno.EMFILE:
         number = Errno.ENFILE
-    try:
-        return KernelError(Errno(number))
-    except ValueError:
-        return KernelError(Errno.EIO)
+    return KernelError(_ERRNOS.get(number or 0, Errno.EIO))
 
 
 class HostTree:

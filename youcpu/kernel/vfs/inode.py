@@ -264,8 +264,9 @@ class Inode:
         """Whether `cred` may do all of `mask` (MAY_*). Raises EACCES. fs/namei.c."""
         generic_permission(self, cred, mask)
 
-    def evicted(self) -> None:
-        """The last name and the last user are gone."""
+    def noexec(self) -> bool:
+        """The file system lets nothing be executed."""
+        return self.sb.noexec
 
 
 def generic_permission(inode: Inode, cred: Credentials, mask: int) -> None:

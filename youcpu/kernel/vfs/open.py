@@ -40,9 +40,7 @@ if TYPE_CHECKING:
 FILE_COST = 512
 
 
-def do_open(
-    task: Task, dfd: int, path: bytes, flags: int, mode: int = 0, resolve: int = 0
-) -> File:
+def do_open(task: Task, dfd: int, path: bytes, flags: int, mode: int = 0, resolve: int = 0) -> File:
     """An open file; not yet in a descriptor table (refs 0). Raises what open(2) does."""
     if flags & O_PATH:
         return _open_path(task, dfd, path, flags, resolve)
@@ -164,9 +162,7 @@ def notify_create(directory: Dentry, name: bytes, is_dir: bool) -> None:
         notify(directory.inode, IN_CREATE, name, is_dir)
 
 
-def _open_tmpfile(
-    task: Task, dfd: int, path: bytes, flags: int, mode: int, resolve: int
-) -> File:
+def _open_tmpfile(task: Task, dfd: int, path: bytes, flags: int, mode: int, resolve: int) -> File:
     if flags & O_ACCMODE == O_RDONLY:
         raise KernelError(Errno.EINVAL)
     directory = path_lookup(task, dfd, path, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, resolve)

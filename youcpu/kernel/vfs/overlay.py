@@ -14,10 +14,9 @@ from weakref import WeakValueDictionary
 
 from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import O_ACCMODE, O_WRONLY
-from youcpu.hardware.memory import PAGE_SHIFT
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.vfs.dcache import follow_up
-from youcpu.kernel.vfs.hostfs import HostFdPool, HostFile, HostTree
+from youcpu.kernel.vfs.hostfs import HostFile, HostTree
 from youcpu.kernel.vfs.inode import DirEntry, Inode, Kstat
 from youcpu.kernel.vfs.super import Kstatfs
 from youcpu.kernel.vfs.tmpfs import (
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-    from youcpu.kernel.cred import Credentials
     from youcpu.kernel.kernel import Kernel
     from youcpu.kernel.mm.page_cache import BackingStore
     from youcpu.kernel.task import Task

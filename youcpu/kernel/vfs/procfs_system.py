@@ -8,7 +8,6 @@ from youcpu.kernel.vfs.procfs import ProcDir
 
 if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
-    from youcpu.kernel.vfs.super import SuperBlock
 
 
 def add_system_files(root: ProcDir, kernel: Kernel) -> None:

@@ -45,6 +45,8 @@ class SuperBlock:
         self.dev = dev
         self.magic = magic
         self.read_only = read_only
+        #: MS_NOEXEC
+        self.noexec = False
         self._next_ino = 1
 
     def now(self) -> int:
@@ -62,6 +64,4 @@ class SuperBlock:
         blocks = 0 if self.magic == PROC_SUPER_MAGIC else frames.total // 2
         free = min(frames.available, blocks)
         files = blocks
-        return Kstatfs(
-            self.magic, 4096, blocks, free, free, files, free, self.dev, 255, 4096, 0x20
-        )
+        return Kstatfs(self.magic, 4096, blocks, free, free, files, free, self.dev, 255, 4096, 0x20)
