@@ -98,11 +98,12 @@ def syscall(number: int, partial: str = "") -> Callable[[Handler], Handler]:
     return declare
 
 
-def unknown(number: int) -> Syscall:
+def unknown(number: int, name: str = "") -> Syscall:
     """The row of a number that is not implemented: it answers ENOSYS, the trace shows it."""
-    from youcpu.abi.syscalls import X86_64
+    if not name:
+        from youcpu.abi.syscalls import syscall_name
 
-    name = X86_64.get(number, f"syscall_{number:#x}")
+        name = syscall_name(number)
 
     def no_such_call(
         task: Task, a: HexULong, b: HexULong, c: HexULong, d: HexULong, e: HexULong, f: HexULong
