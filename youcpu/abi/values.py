@@ -52,7 +52,7 @@ class Mask(int):
 
 
 class Product(int):
-    """Its value is the product; written as `8192*1024`."""
+    """A limit in KiB, written as `8192*1024`."""
 
     __slots__ = ()
 
@@ -172,6 +172,13 @@ class Call:
 
     function: str
     argument: object
+
+
+@dataclass(slots=True)
+class Remark:
+    """What a result means: `(flags O_RDWR)`, `(in [3], left {...})`; values by label."""
+
+    parts: dict[str, object]
 
 
 class Omitted:
