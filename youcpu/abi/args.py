@@ -176,6 +176,13 @@ class HexLong(Marker):
         return Hex(result)
 
 
+class Hex32(UnsignedInt):
+    """unsigned int that people read in hexadecimal."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        return Hex(call.raw[index] & 0xFFFFFFFF)
+
+
 class Flags(Marker):
     """A set of bits with names; `bits` 32 or 64 wide."""
 
@@ -226,3 +233,6 @@ class Record(Marker):
 Addr = Annotated[int, Pointer()]
 #: unsigned long shown in hexadecimal.
 HexULong = Annotated[int, HexLong()]
+HexUInt = Annotated[int, Hex32()]
+#: Flags that have no names (yet).
+Flags32 = Annotated[int, Hex32()]

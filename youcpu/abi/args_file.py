@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Annotated
 
 from youcpu.abi import fcntl, stat
@@ -20,6 +21,8 @@ from youcpu.abi.structs import Stat, Statfs, Statx
 from youcpu.abi.values import (
     OMITTED,
     Address,
+    Array,
+    Changed,
     Descriptor,
     Device,
     Either,
@@ -222,6 +225,47 @@ def statfs_value(data: bytes, call: Capture) -> Struct:
     )
 
 
+def utimbuf_value(data: bytes, call: Capture) -> Struct:
+    """struct utimbuf."""
+    access, modification = (
+        int.from_bytes(data[at : at + 8], "little", signed=True) for at in (0, 8)
+    )
+    return Struct({"actime": Seconds(access), "modtime": Seconds(modification)})
+
+
+class OffsetPointer(Marker):
+    """Pointer to a file offset that the call moves: sendfile(2)."""
+
+    changes = True
+
+    def capture(self, index: int, call: Capture) -> object:
+        data = call.exactly(call.raw[index], 8)
+        if data is None:
+            return Address(call.raw[index])
+        return Array((int.from_bytes(data, "little", signed=True),))
+
+    def changed(self, index: int, call: Capture, before: object) -> object:
+        after = self.capture(index, call)
+        if call.failed or after == before or not isinstance(before, Array):
+            return before
+        return Changed(before, after)
+
+
+class OpenHow(Marker):
+    """struct open_how of openat2(2)."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        data = call.exactly(call.raw[index], 24) if call.raw[index + 1] >= 24 else None
+        if data is None:
+            return Address(call.raw[index])
+        flags, mode, resolve = struct.unpack("<QQQ", data)
+        fields: dict[str, object] = {"flags": open_flags(flags)}
+        if mode or flags & (fcntl.O_CREAT | fcntl.__O_TMPFILE):
+            fields["mode"] = Permissions(mode)
+        fields["resolve"] = fcntl.RESOLVE_NAMES.flags(resolve)
+        return Struct(fields)
+
+
 class DirectoryEntries(Marker):
     """Buffer of getdents(2): how many entries came."""
 
@@ -244,8 +288,6 @@ class DirectoryEntries(Marker):
             entries = directory_entries(data, self.kind_at_end)
             count = len(entries)
         if call.verbose:
-            from youcpu.abi.values import Array
-
             return Array(entries)
         return Noted(address, f"{count} entries")
 
@@ -285,3 +327,9 @@ StatxPtr = Annotated[int, Record(Statx.SIZE, statx_value, at_exit=True)]
 StatfsPtr = Annotated[int, Record(Statfs.SIZE, statfs_value, at_exit=True)]
 DirentsPtr = Annotated[int, DirectoryEntries(kind_at_end=True)]
 Dirents64Ptr = Annotated[int, DirectoryEntries(kind_at_end=False)]
+OffsetInOut = Annotated[int, OffsetPointer()]
+UmountFlags = Annotated[int, Flags(fcntl.UMOUNT_NAMES)]
+#: openat2(2): its size is the next argument.
+OpenHowPtr = Annotated[int, OpenHow()]
+#: utime(2).
+UtimbufPtr = Annotated[int, Record(16, utimbuf_value)]

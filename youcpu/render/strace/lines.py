@@ -199,7 +199,7 @@ class StraceSink:
 
 def arguments_text(event: SyscallEvent, style: Style) -> tuple[str, bool]:
     """The arguments, and whether all of them are known."""
-    parts = []
+    parts: list[str] = []
     for value in event.arguments:
         kind = type(value)
         if kind is Omitted:

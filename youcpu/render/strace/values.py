@@ -236,10 +236,9 @@ RENDER: dict[type, Callable[[Any, Style], str]] = {
 }
 
 
+_ERRORS = {errno.value: f"{errno.name} ({errno.text})" for errno in Errno}
+
+
 def errno_name(number: int) -> str:
     """`ENOENT (No such file or directory)`, the number where there is no name."""
-    try:
-        errno = Errno(number)
-    except ValueError:
-        return f"errno {number}"
-    return f"{errno.name} ({errno.text})"
+    return _ERRORS.get(number) or f"errno {number}"
