@@ -34,7 +34,11 @@ from youcpu.abi.values import (
 
 
 class Identity(SignedInt):
-    """uid_t, gid_t: -1 means "leave it"."""
+    """uid_t, gid_t: -1 means "leave it"; the handler gets a signed number."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        value = call.raw[index] & 0xFFFFFFFF
+        return -1 if value == 0xFFFFFFFF else value
 
 
 def rlimit_value(data: bytes, call: Capture) -> Struct:

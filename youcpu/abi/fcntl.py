@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from youcpu.abi.names import named
+from youcpu.abi.names import NameTable, named
 
 AT_FDCWD = -100
 AT_SYMLINK_NOFOLLOW = 0x100
@@ -169,10 +169,12 @@ AT_NAMES = named(
     "AT_SYMLINK_NOFOLLOW AT_REMOVEDIR AT_SYMLINK_FOLLOW AT_NO_AUTOMOUNT AT_EMPTY_PATH AT_RECURSIVE",
 )
 FACCESSAT_NAMES = named(globals(), "AT_???", "AT_SYMLINK_NOFOLLOW AT_EACCESS AT_EMPTY_PATH")
+#: Behind others: what has no name is a number without a comment.
+AT_BITS = NameTable("", AT_NAMES.pairs)
 AT_STATX_SYNC_NAMES = named(
     globals(),
     "AT_STATX_???",
-    "AT_STATX_SYNC_AS_STAT AT_STATX_FORCE_SYNC AT_STATX_DONT_SYNC AT_STATX_SYNC_TYPE",
+    "AT_STATX_SYNC_AS_STAT AT_STATX_FORCE_SYNC AT_STATX_DONT_SYNC",
 )
 O_ACCMODE_NAMES = named(globals(), "O_???", "O_RDONLY O_WRONLY O_RDWR O_ACCMODE")
 #: O_SYNC stands before the bits that it is made of, so does O_TMPFILE.

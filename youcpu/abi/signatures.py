@@ -71,8 +71,8 @@ fcntl: Fd FcntlCommand FcntlArg
 flock: Fd FlockOperation
 fsync: Fd
 fdatasync: Fd
-truncate: Path Long
-ftruncate: Fd Long
+truncate: Path Size
+ftruncate: Fd Size
 getdents: Fd DirentsPtr UInt
 getcwd: StringBuffer Size
 chdir: Path
@@ -207,7 +207,7 @@ ppoll: PollFdsPtr UInt TimespecIn SigsetIn Size
 unshare: UnshareFlags
 set_robust_list: RobustListPtr Size
 get_robust_list: Pid RobustListOut LongOut
-splice: Fd OffsetInOut Fd OffsetInOut Size SpliceFlags
+splice: Fd OffsetPtr Fd OffsetPtr Size SpliceFlags
 tee: Fd Fd Size SpliceFlags
 sync_file_range: Fd Long Long SyncFileRangeFlags
 vmsplice: Fd IovecIn ULong SpliceFlags
@@ -239,9 +239,9 @@ memfd_create: MemfdName MemfdFlags -> Fd
 execveat: DirFd Path StringVector EnvVector AtFlags
 membarrier: MembarrierCommand UInt
 mlock2: Addr Size MlockFlags
-copy_file_range: Fd OffsetInOut Fd OffsetInOut Size Flags32
-preadv2: Fd IovecOut Int Long RwfFlags
-pwritev2: Fd IovecIn Int Long RwfFlags
+copy_file_range: Fd OffsetPtr Fd OffsetPtr Size Flags32
+preadv2: Fd IovecOut Int Long OffsetHigh RwfFlags
+pwritev2: Fd IovecIn Int Long OffsetHigh RwfFlags
 pkey_mprotect: Addr Size Prot Int
 pkey_alloc: Flags32 PkeyRights
 pkey_free: Int
@@ -250,7 +250,7 @@ rseq: RseqPtr UInt Flags32 HexUInt
 pidfd_send_signal: Fd Signal SiginfoIn Flags32
 pidfd_open: Pid PidfdFlags -> Fd
 clone3: Clone3Ptr Size
-close_range: Fd Fd CloseRangeFlags
+close_range: UInt UInt CloseRangeFlags
 openat2: DirFd Path OpenHowPtr Size -> Fd
 faccessat2: DirFd Path AccessMode FaccessatFlags
 memfd_secret: MemfdFlags -> Fd

@@ -39,8 +39,8 @@ class Device(int):
     __slots__ = ()
 
 
-class Seconds(int):
-    """Seconds since 1970, worth saying as a date."""
+class LongPath(bytes):
+    """The start of a path that is longer than any may be."""
 
     __slots__ = ()
 
@@ -142,6 +142,16 @@ class Noted:
 
     value: object
     note: str
+
+
+@dataclass(slots=True)
+class Dated:
+    """A value that is a time since 1970, worth saying as a date; `fraction` has `digits`."""
+
+    value: object
+    seconds: int
+    fraction: int
+    digits: int
 
 
 @dataclass(slots=True)

@@ -23,8 +23,8 @@ def _escape(match: re.Match[bytes]) -> bytes:
     if short is not None:
         return short.encode()
     following = match.string[match.end() : match.end() + 1]
-    # Three digits where the next character is one, else it would belong to the escape.
-    return b"\\%03o" % byte if b"0" <= following <= b"9" else b"\\%o" % byte
+    # Three digits where the next character is an octal one, else it would belong to the escape.
+    return b"\\%03o" % byte if b"0" <= following <= b"7" else b"\\%o" % byte
 
 
 def escaped(data: bytes) -> str:

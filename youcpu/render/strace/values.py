@@ -15,6 +15,7 @@ from youcpu.abi.values import (
     Call,
     Changed,
     Choice,
+    Dated,
     Descriptor,
     Device,
     Either,
@@ -23,13 +24,13 @@ from youcpu.abi.values import (
     Hex,
     HugeSize,
     Indexed,
+    LongPath,
     Mask,
     Named,
     Noted,
     Permissions,
     Product,
     Remark,
-    Seconds,
     Struct,
     Text,
     WaitStatus,
@@ -91,8 +92,8 @@ def _permissions(value: int, style: Style) -> str:
 def _file_mode(value: FileMode, style: Style) -> str:
     kind = stat.S_IF_NAMES.name(value & stat.S_IFMT)
     bits = value & ~stat.S_IFMT
-    if kind is None:
-        kind = f"{value & stat.S_IFMT:#o}" if value & stat.S_IFMT else ""
+    if kind is None and value & stat.S_IFMT:
+        return _permissions(value, style)
     parts = [kind] if kind else []
     for name, bit in (
         ("S_ISUID", stat.S_ISUID),
@@ -112,19 +113,18 @@ def _device(value: Device, style: Style) -> str:
     return f"makedev({_hex(major, style)}, {_hex(minor & 0xFFFFFFFF, style)})"
 
 
-def _seconds(value: Seconds, style: Style) -> str:
-    return f"{int(value)}{date_note(value)}"
-
-
-def date_note(seconds: int, fraction: str = "") -> str:
-    """` /* 2024-05-01T12:00:00+0000 */`, or nothing for 0 and what no calendar has."""
-    if not seconds:
-        return ""
+def _dated(value: Dated, style: Style) -> str:
+    text = show(value.value, style)
+    limit = 10**value.digits if value.digits else 1
+    if not (value.seconds or value.fraction) or not 0 <= value.fraction < limit:
+        return text
     try:
-        at = time.localtime(seconds)
+        at = time.localtime(value.seconds)
     except (OverflowError, ValueError, OSError):
-        return ""
-    return f" /* {time.strftime('%Y-%m-%dT%H:%M:%S', at)}{fraction}{time.strftime('%z', at)} */"
+        return text
+    fraction = f".{value.fraction:0{value.digits}}" if value.fraction else ""
+    date = time.strftime("%Y-%m-%dT%H:%M:%S", at)
+    return f"{text} /* {date}{fraction}{time.strftime('%z', at)} */"
 
 
 def _mask(value: Mask, style: Style) -> str:
@@ -158,7 +158,9 @@ def _wait_status(value: WaitStatus, style: Style) -> str:
 
 def _flags(value: FlagSet, style: Style) -> str:
     if not value.names:
-        return f"{value.value:#x} /* {value.hint} */" if value.value else "0"
+        if not value.value:
+            return "0"
+        return f"{value.value:#x} /* {value.hint} */" if value.hint else f"{value.value:#x}"
     names = "|".join(value.names)
     return f"{names}|{value.rest:#x}" if value.rest else names
 
@@ -216,7 +218,8 @@ RENDER: dict[type, Callable[[Any, Style], str]] = {
     Permissions: _permissions,
     FileMode: _file_mode,
     Device: _device,
-    Seconds: _seconds,
+    Dated: _dated,
+    LongPath: lambda value, style: f"{_quote(value, style)}...",
     Mask: _mask,
     WaitStatus: _wait_status,
     Product: lambda value, style: f"{int(value)}*1024",
