@@ -1,4 +1,4 @@
-"""Where distributions keep binfmt_misc rules: binfmt.d(5), and /var/lib/binfmts of Debian.
+"""Where distributions keep binfmt_misc rules: binfmt.d(5), and /var/lib/binfmts of Debian."""
 
 from __future__ import annotations
 
