@@ -30,7 +30,7 @@ def do_exit(task: Task) -> None:
     task.state = ZOMBIE
     group.threads.remove(task)
     kernel.tasks.pop(task.pid, None)
-    kernel.tracer.exit(task, group.exit_status)
+    kernel.probes.exit(task, group.exit_status or 0, bool(group.threads))
     task.files.put()
     release_mm(task, task.mm)
     if not group.threads:
@@ -52,4 +52,4 @@ def stop_group(task: Task, signo: int) -> None:
     """Job control: all threads stop until SIGCONT."""
     for thread in task.group.threads:
         thread.state = STOPPED
-    task.kernel.tracer.stopped(task, signo)
+    task.group.stop_signal = signo

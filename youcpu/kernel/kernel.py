@@ -11,9 +11,11 @@ from youcpu.kernel.clock import Clock
 from youcpu.kernel.entry import Entry
 from youcpu.kernel.kernel_half import KernelHalf
 from youcpu.kernel.mm.mm import MM
+from youcpu.kernel.probes import Probes
 from youcpu.kernel.sched import Scheduler
 from youcpu.kernel.signal import SigInfo, send_signal
 from youcpu.kernel.timer import TimerQueue
+from youcpu.kernel.vfs.mount import Vfs
 from youcpu.trace.tracer import Tracer
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ class Kernel:
         self.random = random.Random(seed)
         self.aslr: random.Random | None = None
         self.tracer = tracer
+        self.probes = Probes(tracer, self.clock)
+        self.oom_kills = 0
         self.scheduler = Scheduler(self)
         self.entry = Entry(self)
         self.tasks: dict[int, Task] = {}

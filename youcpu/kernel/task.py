@@ -45,6 +45,8 @@ class ThreadGroup:
         self.itimers: dict[int, tuple[Timer, int]] = {}
         self.posix_timers: dict[int, Any] = {}
         self.minor_faults = self.major_faults = 0
+        #: Signal of a job-control stop.
+        self.stop_signal = 0
 
 
 class PendingCall:

@@ -14,7 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from youcpu.abi.args import Marker, SignedLong
+from youcpu.abi.args import HexULong, Int, Marker, SignedLong
+from youcpu.abi.errno import Errno
+from youcpu.kernel.errors import KernelError
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -94,3 +96,17 @@ def syscall(number: int, partial: str = "") -> Callable[[Handler], Handler]:
         return handler
 
     return declare
+
+
+def unknown(number: int) -> Syscall:
+    """The row of a number that is not implemented: it answers ENOSYS, the trace shows it."""
+    from youcpu.abi.syscalls import X86_64
+
+    name = X86_64.get(number, f"syscall_{number:#x}")
+
+    def no_such_call(
+        task: Task, a: HexULong, b: HexULong, c: HexULong, d: HexULong, e: HexULong, f: HexULong
+    ) -> Int:
+        raise KernelError(Errno.ENOSYS)
+
+    return Syscall(number, name, no_such_call)
