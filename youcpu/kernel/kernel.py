@@ -19,6 +19,7 @@ from youcpu.kernel.vfs.mount import Vfs
 from youcpu.trace.tracer import Tracer
 
 if TYPE_CHECKING:
+    from youcpu.kernel.exec.binfmt_misc import BinfmtMisc
     from youcpu.kernel.task import Task, ThreadGroup
     from youcpu.kernel.vfs.mount import Vfs
 
@@ -51,6 +52,8 @@ class Kernel:
         self.hostname = b"youcpu"
         self.domainname = b"(none)"
         self.vfs: Vfs
+        #: Formats that the user registered; None: not mounted.
+        self.binfmt_misc: BinfmtMisc | None = None
         #: What the first program ended with; set once by its exit.
         self.init_status: int | None = None
         #: Whether the host's kernel would have written core files ("core dumped").
