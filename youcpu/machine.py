@@ -10,10 +10,11 @@ from youcpu.hardware.cpu import Cpu
 from youcpu.hardware.memory import Ram
 from youcpu.kernel.cred import Credentials
 from youcpu.kernel.errors import KernelError
-from youcpu.kernel.exec.binprm import KernelArguments, StageSink
+from youcpu.kernel.exec.binprm import KernelArguments
 from youcpu.kernel.exec.exec import do_execveat_common, finish
 from youcpu.kernel.exec.load_elf import load_elf_image
 from youcpu.kernel.exec.open import AT_FDCWD
+from youcpu.kernel.exec.stages import stage_sink
 from youcpu.kernel.kernel import Kernel
 from youcpu.kernel.rlimit import RLIMIT_STACK, Rlimits
 from youcpu.kernel.syscalls import load_all
@@ -83,9 +84,7 @@ class Machine:
         kernel.groups[pid] = group
         return task
 
-    def execute(
-        self, path: bytes, argv: list[bytes], envp: list[bytes], sink: StageSink | None = None
-    ) -> Task:
+    def execute(self, path: bytes, argv: list[bytes], envp: list[bytes]) -> Task:
         """execve the first program. Raises KernelError (ExecError names the file at fault)."""
         task = self.new_task()
         self.kernel.scheduler.current = task
@@ -98,7 +97,7 @@ class Machine:
             0,
             task.group.rlimits.soft(RLIMIT_STACK),
             load_elf_image,
-            sink,
+            stage_sink(task),
         )
         finish(bprm)
         task.state = RUNNING

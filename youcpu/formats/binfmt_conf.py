@@ -1,4 +1,4 @@
-"""Where distributions keep binfmt_misc rules: binfmt.d(5), and /var/lib/binfmts of Debian.
+"""Where distributions keep binfmt_misc rules: binfmt.d(5), and /var/lib/binfmts of Debian."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ def parse_debian_binfmt(name: bytes, content: bytes) -> ConfiguredRule | None:
     flags += b"F" if fixed == b"yes" else b""
     # A delimiter that occurs in no field, as update-binfmts takes it.
     fields = (name, letter, offset, magic, mask, interpreter, flags)
-    delimiter = next(
-        d for d in (b":", b"|", b",", b"!", b"\1") if not any(d in f for f in fields)
-    )
+    delimiter = next(d for d in (b":", b"|", b",", b"!", b"\1") if not any(d in f for f in fields))
     return ConfiguredRule(1, delimiter + delimiter.join(fields))
 
 
@@ -66,9 +64,7 @@ def parse_entry_file(name: bytes, content: bytes) -> tuple[bytes, bool] | None:
         magic, mask = (_escaped(values.get(key, b"")) for key in (b"magic", b"mask"))
         fields = [name, b"M", values.get(b"offset", b"0"), magic, mask]
     fields += [values[b"interpreter"], flags]
-    delimiter = next(
-        d for d in (b":", b"|", b",", b"!", b"\1") if not any(d in f for f in fields)
-    )
+    delimiter = next(d for d in (b":", b"|", b",", b"!", b"\1") if not any(d in f for f in fields))
     return delimiter + delimiter.join(fields), lines[0] == b"enabled"
 
 

@@ -19,9 +19,9 @@ from youcpu.kernel.vfs.mount import Vfs
 from youcpu.trace.tracer import Tracer
 
 if TYPE_CHECKING:
+    from youcpu.kernel.exec.binfmt_misc import BinfmtMisc
     from youcpu.kernel.task import Task, ThreadGroup
     from youcpu.kernel.vfs.file import File
-    from youcpu.kernel.exec.binfmt_misc import BinfmtMisc
 
 #: What uname(2) says: the Linux whose answers the kernel gives.
 RELEASE = b"6.18.0-youcpu"
@@ -52,9 +52,9 @@ class Kernel:
         self._last_pid = 0
         self.hostname = b"youcpu"
         self.domainname = b"(none)"
-        self.release = RELEASE
+self.release = RELEASE
         self.vfs = Vfs(self)
-        #: The emulated binfmt_misc instance, once a rule was registered.
+        #: Formats that the user registered; None: not mounted.
         self.binfmt_misc: BinfmtMisc | None = None
         #: What the first program ended with; set once by its exit.
         self.init_status: int | None = None

@@ -47,6 +47,8 @@ class ExecError(KernelError):
         self.path = path
         self.reason = reason
         self.role = role
+        #: It happened after the point of no return: the task dies of SIGSEGV.
+        self.fatal = False
 
 
 class Arguments(Protocol):

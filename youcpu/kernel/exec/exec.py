@@ -64,7 +64,7 @@ def search_binary_handler(bprm: LinuxBinprm) -> None:
         path=bprm.interp,
         buffer=bprm.buf,
         size=bprm.file.inode.size,
-        depth=bprm.depth,
+        bprm=bprm,
     )
     for handler in FORMATS:
         bprm.stage("try", handler=handler.name, path=bprm.interp)
@@ -170,7 +170,9 @@ def do_execveat_common(
         )
         if not bprm.is_check:
             exec_binprm(bprm)
-    except KernelError:
+    except KernelError as error:
+        if isinstance(error, ExecError):
+            error.fatal = bprm.point_of_no_return
         finish(bprm)
         raise
     return bprm

@@ -15,6 +15,7 @@ from youcpu.hardware.cpu import CR3, RIP, RSP
 from youcpu.hardware.memory import PAGE_SIZE
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.exec.binprm import ExecError
+from youcpu.kernel.exec.creds import exec_credentials
 from youcpu.kernel.exec.stack import ImageFacts, build_stack
 from youcpu.kernel.exit import release_mm
 from youcpu.kernel.mm.mm import TASK_SIZE
@@ -88,6 +89,7 @@ def _load(bprm: LinuxBinprm, image: ElfImage, task: Task) -> None:
     base = 0
     if image.interpreter is not None:
         interp_entry, base = _map_interpreter(bprm, mm, image.interpreter)
+        bprm.stage("loaded interpreter", path=image.interpreter.path, base=base, entry=interp_entry)
         program_entry, entry = entry, interp_entry
     else:
         program_entry = entry
@@ -107,11 +109,13 @@ def _load(bprm: LinuxBinprm, image: ElfImage, task: Task) -> None:
         except KernelError:
             pass
     _start_thread(bprm, task, entry, mm.start_stack)
+    bprm.stage("start", entry=entry, stack=mm.start_stack, program_entry=program_entry)
 
 
 def _begin_new_exec(bprm: LinuxBinprm, image: ElfImage, task: Task) -> MM:
     """De-thread, new address space, close-on-exec, signal dispositions, name."""
     kernel = task.kernel
+    task.cred = exec_credentials(bprm)
     mm = kernel.new_mm()
     limits = task.group.rlimits
     mm.stack_limit = limits.soft(RLIMIT_STACK)
@@ -366,4 +370,3 @@ def _start_thread(bprm: LinuxBinprm, task: Task, entry: int, pointer: int) -> No
     state[RSP], state[RIP] = pointer, entry
     state[CR3] = task.mm.cr3
     cpu.set_eflags(0x202)
-    bprm.stage("start", entry=entry, stack=pointer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_RDONLY
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.exec.binprm import ExecError
+from youcpu.kernel.exec.host_facts import host_writes, mounted_with
 from youcpu.kernel.vfs.inode import MAY_EXEC
 from youcpu.kernel.vfs.namei import LOOKUP_EMPTY, LOOKUP_FOLLOW, path_lookup
 
@@ -57,6 +59,8 @@ def _may_exec(task: Task, inode: Inode, name: bytes, role: str) -> None:
     if not inode.is_regular:
         kind = KINDS.get(inode.kind, "no regular file")
         raise ExecError(Errno.EACCES, "kind", name, f"it is {kind}", role)
+    if inode.noexec() or mounted_with(inode) & os.ST_NOEXEC:
+        raise ExecError(Errno.EACCES, "noexec", name, "its file system is mounted noexec", role)
     try:
         inode.permission(task.cred, MAY_EXEC)
     except KernelError as error:
@@ -68,6 +72,10 @@ def _open(task: Task, dentry: Dentry, name: bytes, role: str) -> File:
         deny_write_access(dentry.inode)
     except KernelError as error:
         raise ExecError(error.errno, "busy", name, "it is open for writing", role) from None
+    if host_writes(dentry.inode):
+        dentry.inode.writecount += 1
+        reason = "a process of the host has it open for writing"
+        raise ExecError(Errno.ETXTBSY, "busy", name, reason, role)
     try:
         file = dentry.inode.open(dentry, O_RDONLY, task)
     except KernelError as error:
