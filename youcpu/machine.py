@@ -6,6 +6,7 @@ import os
 import time
 from dataclasses import dataclass, field
 
+from youcpu.abi.fcntl import AT_FDCWD
 from youcpu.hardware.cpu import Cpu
 from youcpu.hardware.memory import Ram
 from youcpu.kernel.cred import Credentials
@@ -13,7 +14,6 @@ from youcpu.kernel.errors import KernelError
 from youcpu.kernel.exec.binprm import KernelArguments
 from youcpu.kernel.exec.exec import do_execveat_common, finish
 from youcpu.kernel.exec.load_elf import load_elf_image
-from youcpu.kernel.exec.open import AT_FDCWD
 from youcpu.kernel.exec.stages import stage_sink
 from youcpu.kernel.kernel import Kernel
 from youcpu.kernel.rlimit import RLIMIT_STACK, Rlimits
@@ -62,6 +62,7 @@ class Machine:
         if options.aslr:
             self.kernel.enable_aslr()
         self.kernel.vfs.mount_all(MountOptions(options.rootfs, options.writable))
+        self.first_pid = FIRST_PID
         self._deadline: float | None = None
 
     def new_task(self) -> Task:
