@@ -88,7 +88,7 @@ def iovec(call: Capture, address: int, count: int, left: int | None) -> object:
     """An array of struct iovec; `left` bytes were stored (None: all count, -1: show none)."""
     if not count:
         return Array(())
-    shown = min(count, _ELEMENTS, _IOV_MAX)
+    shown = min(count, _IOV_MAX if call.verbose else _ELEMENTS)
     data = call.read(address, shown * Iovec.SIZE) if address else b""
     if len(data) < Iovec.SIZE:
         return Address(address)

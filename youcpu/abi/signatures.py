@@ -246,7 +246,7 @@ pkey_mprotect: Addr Size Prot Int
 pkey_alloc: Flags32 PkeyRights
 pkey_free: Int
 statx: DirFd Path StatxAtFlags StatxMask StatxPtr
-rseq: RseqPtr UInt Flags32 HexUInt
+rseq: RseqPtr HexUInt Flags32 HexUInt
 pidfd_send_signal: Fd Signal SiginfoIn Flags32
 pidfd_open: Pid PidfdFlags -> Fd
 clone3: Clone3Ptr Size

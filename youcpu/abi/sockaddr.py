@@ -15,14 +15,14 @@ def sockaddr_value(data: bytes) -> Struct:
     if family == socket.AF_UNIX and len(data) > 2:
         fields["sun_path"] = _unix_path(data[2:])
     elif family == socket.AF_INET and len(data) >= 16:
-        fields["sin_port"] = Call("htons", int.from_bytes(data[2:4], "big"))
+        fields["sin_port"] = Call("htons", (int.from_bytes(data[2:4], "big"),))
         address = _inet.inet_ntop(_inet.AF_INET, data[4:8])
-        fields["sin_addr"] = Call("inet_addr", address)
+        fields["sin_addr"] = Call("inet_addr", (address,))
     elif family == socket.AF_INET6 and len(data) >= 24:
-        fields["sin6_port"] = Call("htons", int.from_bytes(data[2:4], "big"))
-        fields["sin6_flowinfo"] = Call("htonl", int.from_bytes(data[4:8], "big"))
+        fields["sin6_port"] = Call("htons", (int.from_bytes(data[2:4], "big"),))
+        fields["sin6_flowinfo"] = Call("htonl", (int.from_bytes(data[4:8], "big"),))
         address = _inet.inet_ntop(_inet.AF_INET6, data[8:24])
-        fields["sin6_addr"] = Call("inet_pton", address)
+        fields["sin6_addr"] = Call("inet_pton", (address,))
         if len(data) >= 28:
             fields["sin6_scope_id"] = int.from_bytes(data[24:28], "little")
     elif family == socket.AF_NETLINK and len(data) >= 12:

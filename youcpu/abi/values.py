@@ -57,12 +57,6 @@ class Product(int):
     __slots__ = ()
 
 
-class HugeSize(int):
-    """Logarithm of a huge page's size: `21<<MAP_HUGE_SHIFT`."""
-
-    __slots__ = ()
-
-
 class WaitStatus(int):
     """What wait4(2) stores: exit code or signal."""
 
@@ -129,6 +123,14 @@ class Struct:
 
 
 @dataclass(slots=True)
+class Shifted:
+    """A part of a number: `21<<MAP_HUGE_SHIFT`."""
+
+    value: object
+    shift: int | str
+
+
+@dataclass(slots=True)
 class Named:
     """An argument that is written with its name: clone(2)."""
 
@@ -181,7 +183,7 @@ class Call:
     """A value as the C expression that makes it: `htons(80)`."""
 
     function: str
-    argument: object
+    arguments: tuple[object, ...]
 
 
 @dataclass(slots=True)

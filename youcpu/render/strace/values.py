@@ -22,7 +22,6 @@ from youcpu.abi.values import (
     FileMode,
     FlagSet,
     Hex,
-    HugeSize,
     Indexed,
     LongPath,
     Mask,
@@ -31,6 +30,7 @@ from youcpu.abi.values import (
     Permissions,
     Product,
     Remark,
+    Shifted,
     Struct,
     Text,
     WaitStatus,
@@ -67,11 +67,8 @@ def _quote(data: bytes, style: Style) -> str:
 
 
 def _text(value: Text, style: Style) -> str:
-    data = value.data
-    cut = ""
-    if value.length > style.string_limit:
-        data = data[: style.string_limit]
-        cut = "..."
+    data = value.data[: style.string_limit]
+    cut = "..." if value.length > len(data) else ""
     return f"{value.prefix}{_quote(data, style)}{cut}"
 
 
@@ -159,7 +156,7 @@ def _wait_status(value: WaitStatus, style: Style) -> str:
 def _flags(value: FlagSet, style: Style) -> str:
     if not value.names:
         if not value.value:
-            return "0"
+            return "0" if value.hint else ""
         return f"{value.value:#x} /* {value.hint} */" if value.hint else f"{value.value:#x}"
     names = "|".join(value.names)
     return f"{names}|{value.rest:#x}" if value.rest else names
@@ -198,6 +195,10 @@ def _remark(value: Remark, style: Style) -> str:
     return ", ".join(f"{label} {show(part, style)}".strip() for label, part in value.parts.items())
 
 
+def _call(value: Call, style: Style) -> str:
+    return f"{value.function}({', '.join(show(part, style) for part in value.arguments)})"
+
+
 def _struct(value: Struct, style: Style) -> str:
     fields = value.fields
     if value.brief is None or style.verbose:
@@ -223,7 +224,7 @@ RENDER: dict[type, Callable[[Any, Style], str]] = {
     Mask: _mask,
     WaitStatus: _wait_status,
     Product: lambda value, style: f"{int(value)}*1024",
-    HugeSize: lambda value, style: f"{int(value)}<<MAP_HUGE_SHIFT",
+    Shifted: lambda value, style: f"{show(value.value, style)}<<{value.shift}",
     FlagSet: _flags,
     Choice: _choice,
     Either: _either,
@@ -235,7 +236,7 @@ RENDER: dict[type, Callable[[Any, Style], str]] = {
     Named: lambda value, style: f"{value.name}={show(value.value, style)}",
     Noted: lambda value, style: f"{show(value.value, style)} /* {value.note} */",
     Changed: lambda value, style: f"{show(value.before, style)} => {show(value.after, style)}",
-    Call: lambda value, style: f"{value.function}({show(value.argument, style)})",
+    Call: _call,
 }
 
 
