@@ -52,7 +52,7 @@ class Command(OneOf):
     def __init__(self) -> None:
         super().__init__(fcntl.F_NAMES, signed=False)
 
-    def outcome(self, index: int, call: Capture) -> tuple[object, object] | None:
+    def outcome(self, index: int, call: Capture) -> tuple[object, Remark | None] | None:
         command = call.raw[index] & 0xFFFFFFFF
         result = call.result
         if result is None or result < 0:
@@ -72,7 +72,7 @@ class Command(OneOf):
         return None
 
     @staticmethod
-    def _signal(result: int) -> tuple[object, object] | None:
+    def _signal(result: int) -> tuple[object, Remark | None] | None:
         return (result, Remark({"": signal_choice(result)})) if result else None
 
 

@@ -32,6 +32,7 @@ from youcpu.abi.values import (
     LongPath,
     Noted,
     Permissions,
+    Remark,
     Struct,
 )
 
@@ -44,8 +45,8 @@ class FileDescriptor(SignedInt):
     def capture(self, index: int, call: Capture) -> object:
         return descriptor(call, signed_int(call.raw[index]))
 
-    def captured_result(self, result: int, call: Capture) -> object:
-        return descriptor(call, result)
+    def captured_result(self, result: int, call: Capture) -> tuple[object, Remark | None]:
+        return descriptor(call, result), None
 
 
 class DirectoryDescriptor(SignedInt):
@@ -120,8 +121,8 @@ class Permission(UnsignedInt):
     def capture(self, index: int, call: Capture) -> object:
         return Permissions(call.raw[index] & 0xFFFF)
 
-    def captured_result(self, result: int, call: Capture) -> object:
-        return Permissions(result)
+    def captured_result(self, result: int, call: Capture) -> tuple[object, Remark | None]:
+        return Permissions(result), None
 
 
 class CreationMode(Permission):

@@ -127,7 +127,7 @@ class Option(OneOf):
     def __init__(self) -> None:
         super().__init__(prctl.PR_NAMES, signed=False)
 
-    def outcome(self, index: int, call: Capture) -> tuple[object, object] | None:
+    def outcome(self, index: int, call: Capture) -> tuple[object, Remark | None] | None:
         option = call.raw[index] & 0xFFFFFFFF
         result = call.result
         if result is None:

@@ -39,6 +39,18 @@ class Device(int):
     __slots__ = ()
 
 
+class Date(int):
+    """Seconds since 1970 as a date alone."""
+
+    __slots__ = ()
+
+
+class GroupMask(int):
+    """Netlink groups, hexadecimal with at least six digits."""
+
+    __slots__ = ()
+
+
 class LongPath(bytes):
     """The start of a path that is longer than any may be."""
 
@@ -112,6 +124,15 @@ class Array:
 
     items: tuple[object, ...]
     more: bool = False
+    #: Where memory ended before the array did; 0: it did not.
+    broken_at: int = 0
+
+
+@dataclass(slots=True)
+class Members:
+    """A set of numbers: descriptors of select(2), CPUs."""
+
+    items: tuple[object, ...]
 
 
 @dataclass(slots=True)
@@ -184,6 +205,8 @@ class Call:
 
     function: str
     arguments: tuple[object, ...]
+    #: It says for itself what it fills in: no field name in front.
+    bare: bool = False
 
 
 @dataclass(slots=True)
