@@ -29,6 +29,15 @@ class InputBuffer(Marker):
         return buffer(call, call.raw[index], call.raw[index + 1])
 
 
+class HostName(InputBuffer):
+    """Name of sethostname(2): 64 bytes at most."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        if call.raw[index + 1] & 0xFFFFFFFF > 64:
+            return Address(call.raw[index])
+        return super().capture(index, call)
+
+
 class OutputBuffer(Marker):
     """Data that the call gives: its size is the result."""
 
@@ -88,7 +97,7 @@ def iovec(call: Capture, address: int, count: int, left: int | None) -> object:
     """An array of struct iovec; `left` bytes were stored (None: all count, -1: show none)."""
     if not count:
         return Array(())
-    shown = min(count, _ELEMENTS, _IOV_MAX)
+    shown = min(count, _IOV_MAX if call.verbose else _ELEMENTS)
     data = call.read(address, shown * Iovec.SIZE) if address else b""
     if len(data) < Iovec.SIZE:
         return Address(address)
@@ -123,7 +132,7 @@ def strings(call: Capture, address: int) -> object:
     while True:
         pointer = call.exactly(at, 8)
         if pointer is None:
-            return Address(address) if not items else Array((*items, Address(at)), more=True)
+            return Array(tuple(items), broken_at=at) if items else Address(address)
         if pointer == bytes(8):
             return Array(tuple(items))
         if len(items) >= _ELEMENTS and not call.verbose:
@@ -165,6 +174,6 @@ IovecOut = Annotated[int, Vector(at_exit=True)]
 StringVector = Annotated[int, Strings()]
 EnvVector = Annotated[int, Environment()]
 #: sethostname(2): its size is the next argument.
-CountedString = Annotated[int, InputBuffer()]
+CountedString = Annotated[int, HostName()]
 #: memfd_create(2).
 MemfdName = Annotated[int, StringArgument(limit=250)]
