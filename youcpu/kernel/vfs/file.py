@@ -56,6 +56,8 @@ class File:
     stream = False
     #: pread, pwrite and lseek make sense.
     seekable = True
+    #: poll(2) waits for it, epoll takes it.
+    pollable = False
 
     def __init__(self, dentry: Dentry, flags: int) -> None:
         self.dentry = dentry
@@ -148,6 +150,9 @@ class File:
 
     def sync(self) -> None:
         """fsync(2)."""
+
+    def check_resize(self, size: int) -> None:
+        """Whether ftruncate(2) may set this length (seals). Raises EPERM."""
 
     def pipe_size(self) -> int:
         """F_GETPIPE_SZ. Raises EBADF: not a pipe."""

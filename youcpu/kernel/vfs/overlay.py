@@ -249,6 +249,9 @@ class LowerFile(LowerMixin, MemFile):
         data = self.content.host.pread(valid, offset) if valid > 0 else b""
         return data + bytes(size - len(data))
 
+    def backed_pages(self) -> int:
+        return (min(self.content.limit, self.size) + PAGE_SIZE - 1) >> PAGE_SHIFT
+
     def before_write(self) -> None:
         self.before_change()
         if not self.written:
