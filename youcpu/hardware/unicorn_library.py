@@ -48,9 +48,7 @@ Engine = ctypes.c_void_p
 InterruptHook = ctypes.CFUNCTYPE(None, Engine, ctypes.c_uint32, ctypes.c_void_p)
 SyscallHook = ctypes.CFUNCTYPE(None, Engine, ctypes.c_void_p)
 SkippableHook = ctypes.CFUNCTYPE(ctypes.c_int, Engine, ctypes.c_void_p)
-InHook = ctypes.CFUNCTYPE(
-    ctypes.c_uint32, Engine, ctypes.c_uint32, ctypes.c_int, ctypes.c_void_p
-)
+InHook = ctypes.CFUNCTYPE(ctypes.c_uint32, Engine, ctypes.c_uint32, ctypes.c_int, ctypes.c_void_p)
 OutHook = ctypes.CFUNCTYPE(
     None, Engine, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint32, ctypes.c_void_p
 )

@@ -6,6 +6,7 @@ answer, and on the way back delivers signals and flushes what page tables change
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import (
@@ -44,6 +45,7 @@ from youcpu.hardware.cpu import (
     RSI,
     RSP,
 )
+from youcpu.hardware.memory import OutOfFrames
 from youcpu.hardware.paging import PF_INSTR, PF_PRESENT, PF_USER, PF_WRITE
 from youcpu.kernel.clock import NS_PER_FAULT, NS_PER_SYSCALL
 from youcpu.kernel.errors import Blocked, KernelError
@@ -54,7 +56,7 @@ from youcpu.kernel.mm.mm import TASK_SIZE
 from youcpu.kernel.sigframe import setup_frame
 from youcpu.kernel.signal import SigInfo, dequeue_signal, force_signal
 from youcpu.kernel.syscalls import compat
-from youcpu.kernel.syscalls.table import SYSCALLS
+from youcpu.kernel.syscalls.table import SYSCALLS, Syscall, unknown
 from youcpu.kernel.task import RUNNING, PendingCall
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ class Entry:
         self.cpu = kernel.cpu
         self.state = kernel.cpu.state
         self.tracer = kernel.tracer
+        self.probes = kernel.probes
         cpu = kernel.cpu
         cpu.on_syscall = self.syscall_64
         cpu.on_exception = self.exception
@@ -88,7 +91,7 @@ class Entry:
         state = self.state
         arguments = (state[RDI], state[RSI], state[RDX], state[R10], state[R8], state[R9])
         number = state[RAX] & 0xFFFFFFFF
-        self._call(self.kernel.scheduler.current, number, SYSCALLS.get(number), arguments)  # type: ignore[arg-type]
+        self._call(number, SYSCALLS.get(number) or unknown(number), arguments)
 
     def int80(self) -> None:
         """do_int80_syscall_32(): the i386 table, arguments in EBX ECX EDX ESI EDI EBP."""
@@ -96,45 +99,51 @@ class Entry:
         registers = (RBX, RCX, RDX, RSI, RDI, RBP)
         arguments = tuple(state[register] & 0xFFFFFFFF for register in registers)
         number = state[RAX] & 0xFFFFFFFF
-        self._call(self.kernel.scheduler.current, number, compat.row(number), arguments)  # type: ignore[arg-type]
+        self._call(number, compat.row(number), arguments, i386=True)
 
-    def _call(self, task: Task, number: int, row: object, arguments: tuple[int, ...]) -> None:
+    def _call(
+        self, number: int, row: Syscall, arguments: tuple[int, ...], i386: bool = False
+    ) -> None:
+        task = self.kernel.scheduler.current
+        assert task is not None
         self.kernel.clock.extra_ns += NS_PER_SYSCALL
-        tracer = self.tracer
-        event = tracer.enter(task, number, row, arguments) if tracer.syscalls else None
+        event = None
+        if self.tracer.syscalls:
+            event = self.probes.enter(task, row, arguments, i386)
         self._perform(task, PendingCall(number, row, arguments, event))
 
     def _perform(self, task: Task, call: PendingCall) -> None:
         """Run the handler; may be called again for a call that slept."""
-        row = call.row
         try:
-            if row is None:
-                result: int = -Errno.ENOSYS
-            else:
-                result = row.dispatch(task, *call.arguments) or 0
+            result = call.row.dispatch(task, *call.arguments) or 0
         except KernelError as error:
             result = -error.errno
-        except OutOfMemory:
+        except (OutOfMemory, OutOfFrames):
             self.out_of_memory(task)
             result = -Errno.ENOMEM
         except Blocked as blocked:
             if not task.signal_pending:
+                if call.event is not None and task.call is None:
+                    self.probes.blocked(task, call.event)
                 task.call = call
                 task.sleep(blocked)
                 self.cpu.stop()
                 return
-            result = blocked.progress or -blocked.restart
+            result = -blocked.restart
         self._finish(task, call, result)
 
     def _finish(self, task: Task, call: PendingCall, result: int) -> None:
         task.call = None
         task.restart = None
+        task.end_signal_wait()
         if task.exited:
+            if call.event is not None:
+                self.tracer.emit(call.event)
             self.cpu.stop()
             return
         self.state[RAX] = result & _MASK
         if call.event is not None:
-            self.tracer.leave(task, call.event, result)
+            self.probes.leave(task, call.row, call.event, result)
         if task.pending.mask or task.group.pending.mask or task.restore_mask is not None:
             self.exit_to_user(task, call.number if -result in _RESTARTS else None)
         mm = task.mm
@@ -216,7 +225,7 @@ class Entry:
             task.trap = (trap.PAGE_FAULT, error_code | PF_USER, address)
             info = SigInfo(bad.signal, bad.code, addr=address, layout="fault")
             if self.tracer.faults:
-                self.tracer.fault(task, address, error_code, self.state[RIP], bad.signal.name, 0)
+                self.probes.fault(task, address, error_code, self.state[RIP], "signal", bad.signal)
             force_signal(task, info)
             return
         except OutOfMemory:
@@ -224,12 +233,11 @@ class Entry:
             return
         task.group.minor_faults += 1
         if self.tracer.faults:
-            frame = task.mm.mapped_frame(address)
-            self.tracer.fault(task, address, error_code, self.state[RIP], outcome, frame)
+            self.probes.fault(task, address, error_code, self.state[RIP], outcome)
 
     def out_of_memory(self, task: Task) -> None:
         """mm/oom_kill.c: with one program the choice is easy."""
-        self.tracer.oom(task)
+        self.kernel.oom_kills += 1
         do_group_exit(task, int(Sig.SIGKILL))
 
     def fault_signal(self, task: Task, vector: int, error_code: int) -> None:
@@ -237,7 +245,7 @@ class Entry:
         signo, code = EXCEPTION_SIGNALS.get(vector, (Sig.SIGSEGV, SI_KERNEL))
         address = 0 if code == SI_KERNEL else self.state[RIP]
         if vector in (trap.X87_FAULT, trap.SIMD_FAULT):
-            code = self.cpu.float_exception_code(simd=vector == trap.SIMD_FAULT)
+            code = float_exception_code(self.cpu.fxsave(), vector == trap.SIMD_FAULT)
         task.trap = (vector, error_code, 0)
         layout = "kill" if code == SI_KERNEL else "fault"
         force_signal(task, SigInfo(signo, code, addr=address, layout=layout))
@@ -254,7 +262,7 @@ class Entry:
                 break
             action = task.sighand.actions[info.signo]
             if self.tracer.signals:
-                self.tracer.signal(task, info)
+                self.probes.signal(task, info)
             if action.handler == SIG_IGN:
                 continue
             if action.handler == SIG_DFL:
@@ -330,3 +338,14 @@ def prepare_to_run(task: Task) -> bool:
         return False
     entry.flush(task)
     return True
+
+
+def float_exception_code(image: bytes, simd: bool) -> int:
+    """si_code of an unmasked x87 or SSE exception: fpu__exception_code()."""
+    control, status = struct.unpack_from("<HH", image)
+    (mxcsr,) = struct.unpack_from("<I", image, 24)
+    pending = ~(mxcsr >> 7) & mxcsr & 0x3F if simd else status & ~control & 0x3F
+    for bits, code in ((1, 7), (4, 3), (8, 4), (0x12, 5), (0x20, 6)):
+        if pending & bits:
+            return code
+    return 0

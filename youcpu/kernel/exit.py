@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from youcpu.kernel.task import STOPPED, ZOMBIE
 
 if TYPE_CHECKING:
+    from youcpu.kernel.mm.mm import MM
     from youcpu.kernel.task import Task
 
 
@@ -29,9 +30,9 @@ def do_exit(task: Task) -> None:
     task.state = ZOMBIE
     group.threads.remove(task)
     kernel.tasks.pop(task.pid, None)
-    kernel.tracer.exit(task, group.exit_status)
+    kernel.probes.exit(task, group.exit_status or 0, bool(group.threads))
     task.files.put()
-    release_mm(task)
+    release_mm(task, task.mm)
     if not group.threads:
         for timer, _ in group.itimers.values():
             timer.cancel()
@@ -39,9 +40,8 @@ def do_exit(task: Task) -> None:
         kernel.process_ended(group)
 
 
-def release_mm(task: Task) -> None:
-    """One user of the address space less: mmput()."""
-    mm = task.mm
+def release_mm(task: Task, mm: MM) -> None:
+    """One user of an address space less: mmput()."""
     mm.users -= 1
     if not mm.users:
         task.kernel.leave_mm(mm)
@@ -52,4 +52,4 @@ def stop_group(task: Task, signo: int) -> None:
     """Job control: all threads stop until SIGCONT."""
     for thread in task.group.threads:
         thread.state = STOPPED
-    task.kernel.tracer.stopped(task, signo)
+    task.group.stop_signal = signo

@@ -54,9 +54,7 @@ def pack_siginfo(info: SigInfo) -> bytes:
         case "rt":
             body = struct.pack("<iIQ", info.pid, info.uid, info.value)
         case "child":
-            body = struct.pack(
-                "<iIi4xqq", info.pid, info.uid, info.status, info.utime, info.stime
-            )
+            body = struct.pack("<iIi4xqq", info.pid, info.uid, info.status, info.utime, info.stime)
         case "fault":
             body = struct.pack("<Q", info.addr)
         case "poll":

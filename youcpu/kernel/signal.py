@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from youcpu.kernel.wait import WaitQueue
 
 #: Faults of the program itself, delivered before others (SYNCHRONOUS_MASK).
-SYNCHRONOUS = frozenset(
-    {Sig.SIGSEGV, Sig.SIGBUS, Sig.SIGILL, Sig.SIGTRAP, Sig.SIGFPE, Sig.SIGSYS}
-)
+SYNCHRONOUS = frozenset({Sig.SIGSEGV, Sig.SIGBUS, Sig.SIGILL, Sig.SIGTRAP, Sig.SIGFPE, Sig.SIGSYS})
 UNBLOCKABLE = 1 << (Sig.SIGKILL - 1) | 1 << (Sig.SIGSTOP - 1)
 _STOPS = (Sig.SIGSTOP, Sig.SIGTSTP, Sig.SIGTTIN, Sig.SIGTTOU)
 

@@ -26,7 +26,7 @@ RUNNING, SLEEPING, STOPPED, ZOMBIE = "R", "S", "T", "Z"
 class ThreadGroup:
     """A process: what its threads share besides memory and files (struct signal_struct)."""
 
-    def __init__(self, pid: int, rlimits: Rlimits) -> None:
+    def __init__(self, pid: int, cred: Credentials, rlimits: Rlimits) -> None:
         self.pid = pid
         self.threads: list[Task] = []
         self.parent: ThreadGroup | None = None
@@ -45,6 +45,11 @@ class ThreadGroup:
         self.itimers: dict[int, tuple[Timer, int]] = {}
         self.posix_timers: dict[int, Any] = {}
         self.minor_faults = self.major_faults = 0
+        #: Ids that decide who may signal the process.
+        self.leader_cred: Credentials = cred
+        self.did_exec = False
+        #: Signal of a job-control stop.
+        self.stop_signal = 0
 
 
 class PendingCall:
@@ -91,6 +96,8 @@ class Task:
         self.restore_mask: int | None = None
         #: sigaltstack: base, flags, size.
         self.altstack = (0, SS_DISABLE, 0)
+        #: rt_sigtimedwait: the mask while the awaited signals are let through.
+        self.real_blocked: int | None = None
         #: Last fault: vector, error code, CR2 (thread.trap_nr, error_code, cr2).
         self.trap = (0, 0, 0)
         self.call: PendingCall | None = None
@@ -99,6 +106,8 @@ class Task:
         self._wait_timer: Timer | None = None
         self.clear_child_tid = 0
         self.robust_list = 0
+        #: rseq: address, length, signature.
+        self.rseq = (0, 0, 0)
         self.personality = 0
         self.no_new_privs = False
         self.parent_death_signal = 0
@@ -159,6 +168,11 @@ class Task:
         """The mask of blocked signals; SIGKILL and SIGSTOP are never in it (the caller's)."""
         self.blocked = mask
 
+    def end_signal_wait(self) -> None:
+        """rt_sigtimedwait is over: the awaited signals are blocked again."""
+        if self.real_blocked is not None:
+            self.blocked, self.real_blocked = self.real_blocked, None
+
     def saved_mask(self) -> int:
         """The mask that a handler's return brings back: sigmask_to_save()."""
         return self.blocked if self.restore_mask is None else self.restore_mask
@@ -167,5 +181,3 @@ class Task:
         """The mask while the handler runs starts from the current one; a saved one is used up."""
         self.restore_mask = None
         return self.blocked
-
-

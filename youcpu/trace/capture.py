@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from youcpu.abi.args import Capture, Marker, SignedLong
@@ -23,7 +22,9 @@ class Row(Protocol):
     def returns(self) -> Marker: ...
 
 
-_Take = Callable[[int, Capture], object]
+def _pending(index: int, call: Capture) -> object:
+    """What only the return makes known."""
+    return PENDING
 
 
 class _Plan:
@@ -34,9 +35,8 @@ class _Plan:
     def __init__(self, row: Row) -> None:
         markers = [marker for _, marker in row.parameters]
         self.names = tuple(name for name, _ in row.parameters)
-        #: None: known on return only.
-        self.entry: tuple[_Take | None, ...] = tuple(
-            None if marker.at_exit else marker.capture for marker in markers
+        self.entry = tuple(
+            (i, _pending if marker.at_exit else marker.capture) for i, marker in enumerate(markers)
         )
         self.exit = tuple((i, m.capture) for i, m in enumerate(markers) if m.at_exit)
         self.changes = tuple((i, m.changed) for i, m in enumerate(markers) if m.changes)
@@ -63,11 +63,7 @@ def enter(
     plan = _plan(row)
     capture.raw = raw
     capture.result = None
-    index = 0
-    arguments: list[object] = []
-    for take in plan.entry:
-        arguments.append(PENDING if take is None else take(index, capture))
-        index += 1
+    arguments = [take(index, capture) for index, take in plan.entry]
     return SyscallEvent(
         pid, time_ns, row.number, row.name, raw, plan.names, arguments, None, None, None, 0, i386
     )

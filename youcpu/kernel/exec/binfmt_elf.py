@@ -66,6 +66,8 @@ def _load(flavour: ElfFlavour, bprm: LinuxBinprm) -> None:
     try:
         if interpreter is not None:
             _check_interpreter(flavour, interpreter)
+        kind = "ET_EXEC" if header.type == elf_exec.ET_EXEC else "ET_DYN"
+        bprm.stage("accept", handler=flavour.name, reason=f"{kind}, {len(phdrs)} program headers")
         bprm.loader(
             bprm,
             ElfImage(

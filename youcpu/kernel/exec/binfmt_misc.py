@@ -134,7 +134,7 @@ def load_misc_binary(bprm: LinuxBinprm) -> None:
     if entry is None:
         raise ExecError(Errno.ENOEXEC, "misc", bprm.interp, "no rule matches", bprm.role)
     rule = entry.rule
-    bprm.stage("rule", name=rule.name, path=bprm.interp)
+    bprm.stage("rule", rule=rule.name, path=bprm.interp)
     if bprm.path_inaccessible:
         raise ExecError(
             Errno.ENOENT,

@@ -47,6 +47,8 @@ class ExecError(KernelError):
         self.path = path
         self.reason = reason
         self.role = role
+        #: It happened after the point of no return: the task dies of SIGSEGV.
+        self.fatal = False
 
 
 class Arguments(Protocol):
@@ -88,8 +90,8 @@ class LinuxBinprm:
         "comm_from_dentry",
         "depth",
         "envp",
-        "executable",
         "execfd_creds",
+        "executable",
         "file",
         "filename",
         "have_execfd",

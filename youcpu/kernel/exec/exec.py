@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from youcpu.abi.errno import Errno
+from youcpu.abi.fcntl import AT_EMPTY_PATH, AT_FDCWD
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.exec.binfmt_elf import load_compat_elf_binary, load_elf_binary
 from youcpu.kernel.exec.binfmt_misc import load_misc_binary
@@ -22,7 +23,6 @@ from youcpu.kernel.exec.binfmt_script import load_script
 from youcpu.kernel.exec.binprm import ExecError, LinuxBinprm
 from youcpu.kernel.exec.open import (
     AT_EXECVE_CHECK,
-    AT_FDCWD,
     allow_write_access,
     do_open_execat,
     drop_exec,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from youcpu.kernel.exec.binprm import Arguments, Loader, StageSink
     from youcpu.kernel.task import Task
 
+PATH_MAX = 4096
 #: exec_binprm(): the sixth rewrite is refused.
 MAX_REWRITES = 5
 
@@ -58,7 +59,13 @@ def search_binary_handler(bprm: LinuxBinprm) -> None:
     """One round: each format in turn, until one answers other than ENOEXEC. Raises ExecError."""
     bprm.read_buffer()
     bprm.answers = []
-    bprm.stage("buffer", path=bprm.interp, buffer=bprm.buf, depth=bprm.depth)
+    bprm.stage(
+        "buffer",
+        path=bprm.interp,
+        buffer=bprm.buf,
+        size=bprm.file.inode.size,
+        bprm=bprm,
+    )
     for handler in FORMATS:
         bprm.stage("try", handler=handler.name, path=bprm.interp)
         try:
@@ -109,6 +116,15 @@ def exec_binprm(bprm: LinuxBinprm) -> None:
         bprm.depth += 1
 
 
+def check_name(name: bytes, flags: int) -> None:
+    """What getname() says of a name before anything else is looked at. Raises ExecError."""
+    if len(name) >= PATH_MAX:
+        reason = f"the path is {len(name):,} bytes long, at most {PATH_MAX - 1:,} pass"
+        raise ExecError(Errno.ENAMETOOLONG, "name", name, reason)
+    if not name and not flags & AT_EMPTY_PATH:
+        raise ExecError(Errno.ENOENT, "name", name, "the path is empty")
+
+
 def alloc_bprm(
     task: Task, dirfd: int, name: bytes, flags: int, rlimit_stack: int, loader: Loader
 ) -> LinuxBinprm:
@@ -154,7 +170,9 @@ def do_execveat_common(
         )
         if not bprm.is_check:
             exec_binprm(bprm)
-    except KernelError:
+    except KernelError as error:
+        if isinstance(error, ExecError):
+            error.fatal = bprm.point_of_no_return
         finish(bprm)
         raise
     return bprm

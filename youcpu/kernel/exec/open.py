@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_RDONLY
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.exec.binprm import ExecError
+from youcpu.kernel.exec.host_facts import host_writes, mounted_with
 from youcpu.kernel.vfs.inode import MAY_EXEC
 from youcpu.kernel.vfs.namei import LOOKUP_EMPTY, LOOKUP_FOLLOW, path_lookup
 
@@ -31,12 +33,12 @@ KINDS = {
 
 
 def open_exec(task: Task, name: bytes, role: str) -> File:
-    """An interpreter, by a path of the kernel's own: "" is the working directory. Raises ExecError."""
+    """An interpreter, by the kernel's own path: "" is the working directory. Raises ExecError."""
     return do_open_execat(task, AT_FDCWD, name, AT_EMPTY_PATH, role)
 
 
 def do_open_execat(task: Task, dirfd: int, name: bytes, flags: int, role: str) -> File:
-    """Look up, check and open; writers are kept out until allow_write_access(). Raises ExecError."""
+    """Look up, check, open; no writers until allow_write_access(). Raises ExecError."""
     if flags & ~KNOWN_FLAGS:
         raise ExecError(Errno.EINVAL, "flags", name, f"flags {flags:#x} are not known", role)
     lookup = 0 if flags & AT_SYMLINK_NOFOLLOW else LOOKUP_FOLLOW
@@ -57,7 +59,7 @@ def _may_exec(task: Task, inode: Inode, name: bytes, role: str) -> None:
     if not inode.is_regular:
         kind = KINDS.get(inode.kind, "no regular file")
         raise ExecError(Errno.EACCES, "kind", name, f"it is {kind}", role)
-    if inode.noexec():
+    if inode.noexec() or mounted_with(inode) & os.ST_NOEXEC:
         raise ExecError(Errno.EACCES, "noexec", name, "its file system is mounted noexec", role)
     try:
         inode.permission(task.cred, MAY_EXEC)
@@ -70,6 +72,10 @@ def _open(task: Task, dentry: Dentry, name: bytes, role: str) -> File:
         deny_write_access(dentry.inode)
     except KernelError as error:
         raise ExecError(error.errno, "busy", name, "it is open for writing", role) from None
+    if host_writes(dentry.inode):
+        dentry.inode.writecount += 1
+        reason = "a process of the host has it open for writing"
+        raise ExecError(Errno.ETXTBSY, "busy", name, reason, role)
     try:
         file = dentry.inode.open(dentry, O_RDONLY, task)
     except KernelError as error:

@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 
 from youcpu.abi import auxv
-from youcpu.kernel.exec.binprm import Binprm
+from youcpu.kernel.exec.binprm import LinuxBinprm
 
 PLATFORM = b"x86_64\0"
 CLOCK_TICKS = 100
@@ -21,6 +21,8 @@ HWCAP = 0x178BFBFF
 HWCAP2 = 0
 #: AT_MINSIGSTKSZ: frame, FXSAVE image and alignment.
 MINIMAL_SIGNAL_STACK = 0x570
+#: include/uapi/linux/binfmts.h
+AT_FLAGS_PRESERVE_ARGV0 = 1
 RSEQ_FEATURE_SIZE, RSEQ_ALIGN = 28, 32
 
 
@@ -33,6 +35,8 @@ class ImageFacts:
     base: int
     entry: int
     vdso: int
+    #: Descriptor of the program for an interpreter of binfmt_misc (flag O).
+    execfd: int | None = None
 
 
 @dataclass(slots=True)
@@ -48,7 +52,9 @@ class InitialStack:
     env_end: int
 
 
-def build_stack(bprm: Binprm, top: int, facts: ImageFacts, random: bytes, gap: int) -> InitialStack:
+def build_stack(
+    bprm: LinuxBinprm, top: int, facts: ImageFacts, random: bytes, gap: int
+) -> InitialStack:
     """Lay out the stack below `top`; `gap` is the random distance under the strings."""
     blob = b"".join(arg + b"\0" for arg in bprm.argv)
     environment = b"".join(entry + b"\0" for entry in bprm.envp)
@@ -89,8 +95,11 @@ def _pointers(strings: list[bytes], start: int) -> bytes:
     return struct.pack(f"<{len(addresses) + 1}Q", *addresses, 0)
 
 
-def _auxv(bprm: Binprm, facts: ImageFacts, random_at: int, platform_at: int, execfn_at: int) -> bytes:
-    cred = bprm.cred
+def _auxv(
+    bprm: LinuxBinprm, facts: ImageFacts, random_at: int, platform_at: int, execfn_at: int
+) -> bytes:
+    cred = bprm.task.cred
+    secure = cred.uid != cred.euid or cred.gid != cred.egid
     rows = [
         (auxv.AT_SYSINFO_EHDR, facts.vdso),
         (auxv.AT_MINSIGSTKSZ, MINIMAL_SIGNAL_STACK),
@@ -101,13 +110,13 @@ def _auxv(bprm: Binprm, facts: ImageFacts, random_at: int, platform_at: int, exe
         (auxv.AT_PHENT, 56),
         (auxv.AT_PHNUM, facts.phnum),
         (auxv.AT_BASE, facts.base),
-        (auxv.AT_FLAGS, bprm.at_flags),
+        (auxv.AT_FLAGS, AT_FLAGS_PRESERVE_ARGV0 if bprm.preserve_argv0 else 0),
         (auxv.AT_ENTRY, facts.entry),
         (auxv.AT_UID, cred.uid),
         (auxv.AT_EUID, cred.euid),
         (auxv.AT_GID, cred.gid),
         (auxv.AT_EGID, cred.egid),
-        (auxv.AT_SECURE, int(bprm.secure)),
+        (auxv.AT_SECURE, int(secure)),
         (auxv.AT_RANDOM, random_at),
         (auxv.AT_HWCAP2, HWCAP2),
         (auxv.AT_EXECFN, execfn_at),
@@ -115,8 +124,8 @@ def _auxv(bprm: Binprm, facts: ImageFacts, random_at: int, platform_at: int, exe
     ]
     if not facts.vdso:
         del rows[0]
-    if bprm.execfd is not None:
-        rows.append((auxv.AT_EXECFD, bprm.execfd))
+    if facts.execfd is not None:
+        rows.append((auxv.AT_EXECFD, facts.execfd))
     rows += [
         (auxv.AT_RSEQ_FEATURE_SIZE, RSEQ_FEATURE_SIZE),
         (auxv.AT_RSEQ_ALIGN, RSEQ_ALIGN),

@@ -182,7 +182,9 @@ def remap(mm: MM, address: int, old: int, new: int, flags: int, target: int) -> 
     if new > old and area.flags & VM_DONTEXPAND:
         raise KernelError(Errno.EFAULT)
     check_limits(mm, new - old >> PAGE_SHIFT, area.flags)
-    if not flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) and _grow_in_place(mm, area, address, old, new):
+    if not flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) and _grow_in_place(
+        mm, area, address, old, new
+    ):
         return address
     if not flags & (MREMAP_MAYMOVE | MREMAP_FIXED):
         raise KernelError(Errno.ENOMEM)
@@ -202,13 +204,9 @@ def _grow_in_place(mm: MM, area: VmArea, address: int, old: int, new: int) -> bo
     return True
 
 
-def _move(
-    mm: MM, area: VmArea, address: int, old: int, new: int, target: int, keep: bool
-) -> int:
+def _move(mm: MM, area: VmArea, address: int, old: int, new: int, target: int, keep: bool) -> int:
     """move_vma(): a new area, the page table entries carried over, the old range unmapped."""
-    moved = VmArea(
-        target, target + new, area.flags, area.page_index(address), area.file, area.name
-    )
+    moved = VmArea(target, target + new, area.flags, area.page_index(address), area.file, area.name)
     mm.add_area(moved)
     table = mm.page_table
     for source, slot, entry in list(table.entries(address, address + old)):

@@ -14,7 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from youcpu.abi.args import Marker, SignedLong
+from youcpu.abi.args import HexULong, Int, Marker, SignedLong
+from youcpu.abi.errno import Errno
+from youcpu.kernel.errors import KernelError
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -94,3 +96,18 @@ def syscall(number: int, partial: str = "") -> Callable[[Handler], Handler]:
         return handler
 
     return declare
+
+
+def unknown(number: int, name: str = "") -> Syscall:
+    """The row of a number that is not implemented: it answers ENOSYS, the trace shows it."""
+    if not name:
+        from youcpu.abi.syscalls import syscall_name
+
+        name = syscall_name(number)
+
+    def no_such_call(
+        task: Task, a: HexULong, b: HexULong, c: HexULong, d: HexULong, e: HexULong, f: HexULong
+    ) -> Int:
+        raise KernelError(Errno.ENOSYS)
+
+    return Syscall(number, name, no_such_call)
