@@ -52,7 +52,7 @@ class Kernel:
         self._last_pid = 0
         self.hostname = b"youcpu"
         self.domainname = b"(none)"
-self.release = RELEASE
+        self.release = RELEASE
         self.vfs = Vfs(self)
         #: Formats that the user registered; None: not mounted.
         self.binfmt_misc: BinfmtMisc | None = None

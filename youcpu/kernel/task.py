@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-
 from youcpu.abi.signal import SS_DISABLE, Sig
 from youcpu.kernel.errors import Blocked
 from youcpu.kernel.signal import Pending, SignalHandlers

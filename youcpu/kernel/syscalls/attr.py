@@ -85,9 +85,7 @@ def lchown(task: Task, filename: Path, user: Uid, group: Gid) -> Int:
 
 
 @syscall(260)
-def fchownat(
-    task: Task, dfd: DirFd, filename: Path, user: Uid, group: Gid, flag: AtFlags
-) -> Int:
+def fchownat(task: Task, dfd: DirFd, filename: Path, user: Uid, group: Gid, flag: AtFlags) -> Int:
     do_chown(task, _at(task, dfd, filename, flag), user & 0xFFFFFFFF, group & 0xFFFFFFFF)
     return 0
 
@@ -119,7 +117,7 @@ def fallocate(task: Task, fd: Fd, mode: FallocateMode, offset: Long, length: Lon
     if offset < 0 or length <= 0:
         raise KernelError(Errno.EINVAL)
     known = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE
-    if mode & ~known or mode & FALLOC_FL_PUNCH_HOLE and not mode & FALLOC_FL_KEEP_SIZE:
+    if mode & ~known or (mode & FALLOC_FL_PUNCH_HOLE and not mode & FALLOC_FL_KEEP_SIZE):
         raise KernelError(Errno.EOPNOTSUPP)
     if mode & FALLOC_FL_PUNCH_HOLE and mode & FALLOC_FL_ZERO_RANGE:
         raise KernelError(Errno.EOPNOTSUPP)

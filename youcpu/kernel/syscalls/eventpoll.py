@@ -61,9 +61,7 @@ def epoll_create1(task: Task, flags: EpollCreateFlags) -> Fd:
 
 
 @syscall(233)
-def epoll_ctl(
-    task: Task, epfd: Fd, op: EpollOperation, fd: Fd, event: EpollEventPtr
-) -> Int:
+def epoll_ctl(task: Task, epfd: Fd, op: EpollOperation, fd: Fd, event: EpollEventPtr) -> Int:
     events = data = 0
     if op != EPOLL_CTL_DEL:
         events, data = _EVENT.unpack(copy_from_user(task, event, _EVENT.size))
@@ -86,9 +84,7 @@ def epoll_ctl(
     return 0
 
 
-def _do_epoll_wait(
-    task: Task, epfd: int, address: int, limit: int, timeout: int | None
-) -> int:
+def _do_epoll_wait(task: Task, epfd: int, address: int, limit: int, timeout: int | None) -> int:
     instance = task.files.get(epfd)
     if limit <= 0 or limit > _MAX_EVENTS:
         raise KernelError(Errno.EINVAL)
@@ -109,9 +105,7 @@ def _do_epoll_wait(
 
 
 @syscall(232)
-def epoll_wait(
-    task: Task, epfd: Fd, events: EpollEventsPtr, maxevents: Int, timeout: Int
-) -> Int:
+def epoll_wait(task: Task, epfd: Fd, events: EpollEventsPtr, maxevents: Int, timeout: Int) -> Int:
     ns = timeout * 1_000_000 if timeout >= 0 else None
     return _do_epoll_wait(task, epfd, events, maxevents, ns)
 

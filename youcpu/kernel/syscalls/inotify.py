@@ -48,7 +48,7 @@ def _instance(task: Task, fd: int) -> Inotify:
 
 @syscall(254, partial="no IN_ACCESS and IN_CLOSE events")
 def inotify_add_watch(task: Task, fd: Fd, pathname: Path, mask: UInt) -> Int:
-    if not mask & IN_ALL_EVENTS or mask & IN_MASK_ADD and mask & IN_MASK_CREATE:
+    if not mask & IN_ALL_EVENTS or (mask & IN_MASK_ADD and mask & IN_MASK_CREATE):
         raise KernelError(Errno.EINVAL)
     instance = _instance(task, fd)
     how = 0 if mask & IN_DONT_FOLLOW else LOOKUP_FOLLOW

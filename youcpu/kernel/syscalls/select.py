@@ -76,9 +76,7 @@ def _store_left(task: Task, address: int, timeout: int | None, unit: int) -> Non
         pass
 
 
-def _do_poll(
-    task: Task, address: int, nfds: int, timeout: int | None, restart: int
-) -> int:
+def _do_poll(task: Task, address: int, nfds: int, timeout: int | None, restart: int) -> int:
     if nfds > task.files.limit:
         raise KernelError(Errno.EINVAL)
     data = copy_from_user(task, address, nfds * _POLLFD.size)
@@ -181,9 +179,7 @@ def bit_numbers(bits: int) -> list[int]:
     return found
 
 
-def _do_select(
-    task: Task, n: int, addresses: tuple[int, int, int], timeout: int | None
-) -> int:
+def _do_select(task: Task, n: int, addresses: tuple[int, int, int], timeout: int | None) -> int:
     sets = _FdSets(task, n, addresses)
     sets.watched()
     count = poll_until(task, sets.watched, sets.ready, timeout)
@@ -192,9 +188,7 @@ def _do_select(
 
 
 @syscall(23)
-def select(
-    task: Task, n: Int, inp: FdSetPtr, outp: FdSetPtr, exp: FdSetPtr, tvp: TimevalIn
-) -> Int:
+def select(task: Task, n: Int, inp: FdSetPtr, outp: FdSetPtr, exp: FdSetPtr, tvp: TimevalIn) -> Int:
     timeout = timeout_of(task, tvp, 1000)
     count = _do_select(task, n, (inp, outp, exp), timeout)
     _store_left(task, tvp, timeout, 1000)
@@ -218,5 +212,3 @@ def pselect6(
     count = _do_select(task, n, (inp, outp, exp), timeout)
     _store_left(task, tsp, timeout, 1)
     return count
-
-

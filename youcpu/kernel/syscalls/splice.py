@@ -219,9 +219,7 @@ def tee(task: Task, fdin: Fd, fdout: Fd, len_: Size, flags: SpliceFlags) -> Long
 
 
 @syscall(278, partial="data is copied, to a pipe only")
-def vmsplice(
-    task: Task, fd: Fd, uiov: IovecIn, nr_segs: ULong, flags: SpliceFlags
-) -> Long:
+def vmsplice(task: Task, fd: Fd, uiov: IovecIn, nr_segs: ULong, flags: SpliceFlags) -> Long:
     if flags & ~_SPLICE_FLAGS:
         raise KernelError(Errno.EINVAL)
     file = writable_file(task, fd)

@@ -86,7 +86,7 @@ def timerfd_gettime(task: Task, ufd: Fd, otmr: ItimerspecOut) -> Int:
 @syscall(319, partial="no huge pages")
 def memfd_create(task: Task, uname: CString, flags: MemfdFlags) -> Fd:
     known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC
-    if flags & ~known or flags & MFD_EXEC and flags & MFD_NOEXEC_SEAL:
+    if flags & ~known or (flags & MFD_EXEC and flags & MFD_NOEXEC_SEAL):
         raise KernelError(Errno.EINVAL)
     name = strncpy_from_user(task, uname, _MEMFD_NAME_MAX + 1)
     if name is None:

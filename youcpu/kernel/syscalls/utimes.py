@@ -47,9 +47,7 @@ def _do_utimes(task: Task, dentry: Dentry, times: tuple[int | None, int | None] 
     return 0
 
 
-def _from_timespecs(
-    task: Task, address: int
-) -> tuple[int | None, int | None] | None | bool:
+def _from_timespecs(task: Task, address: int) -> tuple[int | None, int | None] | bool | None:
     """Two timespecs; None: now; False: both are left alone. -1 stands for UTIME_NOW."""
     if not address:
         return None

@@ -20,7 +20,13 @@ RING = 4096
 class Dentry:
     """A name in a directory and its inode. The root of a mount has `covers`."""
 
-    __slots__ = ("__weakref__", "children", "covers", "deleted", "inode", "linkable",
+    __slots__ = (
+        "__weakref__",
+        "children",
+        "covers",
+        "deleted",
+        "inode",
+        "linkable",
         "mounted",
         "name",
         "parent",

@@ -279,9 +279,7 @@ def _rename_rights(
 
 def _exchange(old_last: Last, source: Dentry, new_last: Last, target: Dentry) -> None:
     old_dir, new_dir = old_last.directory, new_last.directory
-    old_dir.inode.exchange(
-        old_last.name, source.inode, new_dir.inode, new_last.name, target.inode
-    )
+    old_dir.inode.exchange(old_last.name, source.inode, new_dir.inode, new_last.name, target.inode)
     source.swap(target)
 
 

@@ -35,9 +35,7 @@ class EpollItem(WaitQueue):
 
     __slots__ = ("data", "events", "fd", "file", "instance")
 
-    def __init__(
-        self, instance: EventPoll, file: File, fd: int, events: int, data: int
-    ) -> None:
+    def __init__(self, instance: EventPoll, file: File, fd: int, events: int, data: int) -> None:
         super().__init__()
         self.instance = instance
         self.file = file

@@ -20,6 +20,7 @@ from youcpu.abi.fcntl import (
 )
 from youcpu.abi.poll import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
 from youcpu.kernel.errors import KernelError
+from youcpu.kernel.vfs.dcache import d_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +82,11 @@ class File:
     @property
     def nonblocking(self) -> bool:
         return bool(self.flags & O_NONBLOCK)
+
+    def path(self, root: Dentry) -> bytes:
+        """Where it is, as seen from a root directory; " (deleted)" where the name is gone."""
+        path = d_path(self.dentry, root)[0]
+        return path + b" (deleted)" if self.dentry.deleted else path
 
     @property
     def queue(self) -> WaitQueue | None:

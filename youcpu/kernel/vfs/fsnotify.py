@@ -39,9 +39,7 @@ def fsnotify(dentry: Dentry, mask: int) -> None:
         _tell(inode, mask, b"", 0)
 
 
-def fsnotify_name(
-    directory: Dentry, mask: int, name: bytes, inode: Inode, cookie: int = 0
-) -> None:
+def fsnotify_name(directory: Dentry, mask: int, name: bytes, inode: Inode, cookie: int = 0) -> None:
     """A name of a directory came, went or moved."""
     if directory.inode.watches:
         _tell(directory.inode, mask | IN_ISDIR * inode.is_dir, name, cookie)

@@ -136,5 +136,3 @@ class Inotify(AnonFile):
     def release(self) -> None:
         for number in list(self.watches):
             self.remove(number)
-
-

@@ -19,6 +19,7 @@ from youcpu.kernel.vfs.super import (
 
 if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
+    from youcpu.kernel.task import Task
     from youcpu.kernel.vfs.console import ConsoleInode
     from youcpu.kernel.vfs.devtmpfs import DevFs
     from youcpu.kernel.vfs.file import File
@@ -150,6 +151,7 @@ class Vfs:
         import os
 
         from youcpu.kernel.vfs.console import ConsoleFile, ConsoleInode
+
         try:
             flags = fcntl.fcntl(fd, fcntl.F_GETFL)
             name = os.readlink(b"/proc/self/fd/%d" % fd)
@@ -180,6 +182,17 @@ class Vfs:
         """Joins IN_MOVED_FROM and IN_MOVED_TO."""
         self._cookie += 1
         return self._cookie
+
+    def shmem_file(self, task: Task, size: int) -> File:
+        """A file behind a shared anonymous mapping: shmem_zero_setup(). Raises ENOSPC."""
+        from youcpu.kernel.vfs.tmpfs import RegularFile
+
+        inode = self.memfd_fs.make(0o100777, task.cred, None)
+        inode.nlink = 0
+        inode.size = size
+        dentry = Dentry(b"/dev/zero", inode)
+        dentry.deleted = True
+        return RegularFile(dentry, 2)
 
     def write_back(self) -> None:
         """sync(2): what shared mappings changed below --rw goes to the host."""

@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import O_ACCMODE, O_WRONLY
+from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.vfs.dcache import follow_up
 from youcpu.kernel.vfs.hostfs import HostFile, HostTree
