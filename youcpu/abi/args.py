@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 from youcpu.abi.names import NameTable
-from youcpu.abi.values import Address, Descriptor, Hex
+from youcpu.abi.values import OMITTED, Address, Descriptor, Hex
 
 
 class Capture:
@@ -176,6 +176,20 @@ class HexLong(Marker):
         return Hex(result)
 
 
+class Hex32(UnsignedInt):
+    """unsigned int that people read in hexadecimal."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        return Hex(call.raw[index] & 0xFFFFFFFF)
+
+
+class Hidden(Marker):
+    """An argument without meaning."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        return OMITTED
+
+
 class Flags(Marker):
     """A set of bits with names; `bits` 32 or 64 wide."""
 
@@ -226,3 +240,8 @@ class Record(Marker):
 Addr = Annotated[int, Pointer()]
 #: unsigned long shown in hexadecimal.
 HexULong = Annotated[int, HexLong()]
+#: High half of an offset that has 64 bits anyway: not shown.
+OffsetHigh = Annotated[int, Hidden()]
+HexUInt = Annotated[int, Hex32()]
+#: Flags that have no names (yet).
+Flags32 = Annotated[int, Hex32()]

@@ -9,7 +9,7 @@ from youcpu.abi.args import Capture, Marker, OneOf, descriptor, signed_int
 from youcpu.abi.args_file import open_flags
 from youcpu.abi.args_signal import signal_choice
 from youcpu.abi.structs import Flock
-from youcpu.abi.values import OMITTED, Address, Hex, Named, Struct
+from youcpu.abi.values import OMITTED, Address, Hex, Remark, Struct
 
 _LOCKS = {
     fcntl.F_SETLK,
@@ -59,20 +59,20 @@ class Command(OneOf):
         if command in (fcntl.F_DUPFD, fcntl.F_DUPFD_CLOEXEC):
             return descriptor(call, result), None
         if command == fcntl.F_GETFL:
-            return Hex(result), Named("flags", open_flags(result))
+            return Hex(result), Remark({"flags": open_flags(result)})
         if command == fcntl.F_GETFD and result:
-            return Hex(result), Named("flags", fcntl.FD_NAMES.flags(result))
+            return Hex(result), Remark({"flags": fcntl.FD_NAMES.flags(result)})
         if command == fcntl.F_GETSIG:
             return self._signal(result)
         if command == fcntl.F_GETLEASE:
-            return Hex(result), Named("", fcntl.LOCK_TYPE_NAMES.choice(result))
+            return Hex(result), Remark({"": fcntl.LOCK_TYPE_NAMES.choice(result)})
         if command == fcntl.F_GET_SEALS and result:
-            return Hex(result), Named("seals", fcntl.SEAL_NAMES.flags(result))
+            return Hex(result), Remark({"seals": fcntl.SEAL_NAMES.flags(result)})
         return None
 
     @staticmethod
     def _signal(result: int) -> tuple[object, object] | None:
-        return (result, Named("", signal_choice(result))) if result else None
+        return (result, Remark({"": signal_choice(result)})) if result else None
 
 
 class Argument(Marker):

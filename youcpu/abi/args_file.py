@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Annotated
 
 from youcpu.abi import fcntl, stat
@@ -20,18 +21,21 @@ from youcpu.abi.structs import Stat, Statfs, Statx
 from youcpu.abi.values import (
     OMITTED,
     Address,
+    Array,
+    Changed,
+    Dated,
     Descriptor,
     Device,
     Either,
     FileMode,
     Hex,
+    LongPath,
     Noted,
     Permissions,
-    Seconds,
     Struct,
 )
 
-_PATH_MAX = 4096
+_PATH_MAX = 4095
 
 
 class FileDescriptor(SignedInt):
@@ -73,7 +77,10 @@ class OptionalPathName(PathName):
 def path_at(call: Capture, address: int) -> object:
     """The path at an address, or the address where there is none."""
     found = call.string(address, _PATH_MAX) if address else None
-    return found[0] if found else Address(address)
+    if found is None:
+        return Address(address)
+    path, whole = found
+    return path if whole else LongPath(path)
 
 
 class OpenMode(Flags):
@@ -84,6 +91,11 @@ class OpenMode(Flags):
 
     def capture(self, index: int, call: Capture) -> object:
         return open_flags(call.raw[index] & 0xFFFFFFFF)
+
+
+def may_create(flags: int) -> bool:
+    """Does open(2) with these flags look at its mode?"""
+    return bool(flags & (fcntl.O_CREAT | fcntl.__O_TMPFILE))
 
 
 def open_flags(flags: int) -> Either:
@@ -116,7 +128,7 @@ class CreationMode(Permission):
     """Permission bits of open(2): there only if a file may be made."""
 
     def capture(self, index: int, call: Capture) -> object:
-        if call.raw[index - 1] & (fcntl.O_CREAT | fcntl.__O_TMPFILE):
+        if may_create(call.raw[index - 1]):
             return super().capture(index, call)
         return OMITTED
 
@@ -147,8 +159,8 @@ class StatxFlags(Flags):
     def capture(self, index: int, call: Capture) -> object:
         flags = call.raw[index] & 0xFFFFFFFF
         rest = flags & ~fcntl.AT_STATX_SYNC_TYPE
-        how = fcntl.AT_STATX_SYNC_NAMES.choice(flags & fcntl.AT_STATX_SYNC_TYPE)
-        return Either((how, fcntl.AT_NAMES.flags(rest)) if rest else (how,))
+        how = fcntl.AT_STATX_SYNC_NAMES.flags(flags & fcntl.AT_STATX_SYNC_TYPE)
+        return Either((how, fcntl.AT_BITS.flags(rest)) if rest else (how,))
 
 
 def stat_value(data: bytes, call: Capture) -> Struct:
@@ -171,8 +183,9 @@ def stat_value(data: bytes, call: Capture) -> Struct:
         fields["st_size"] = st.st_size
         brief = ("st_mode", "st_size")
     for name in ("st_atime", "st_mtime", "st_ctime"):
-        fields[name] = Seconds(getattr(st, name))
-        fields[f"{name}_nsec"] = getattr(st, f"{name}_nsec")
+        seconds, ns = getattr(st, name), getattr(st, f"{name}_nsec")
+        fields[name] = Dated(seconds, seconds, ns, 9)
+        fields[f"{name}_nsec"] = ns
     return Struct(fields, brief)
 
 
@@ -193,9 +206,8 @@ def statx_value(data: bytes, call: Capture) -> Struct:
         "stx_attributes_mask": stat.STATX_ATTR_NAMES.flags(st.stx_attributes_mask),
     }
     for name in ("stx_atime", "stx_btime", "stx_ctime", "stx_mtime"):
-        fields[name] = Struct(
-            {"tv_sec": Seconds(getattr(st, name)), "tv_nsec": getattr(st, f"{name}_nsec")}
-        )
+        seconds, ns = getattr(st, name), getattr(st, f"{name}_nsec")
+        fields[name] = Dated(Struct({"tv_sec": seconds, "tv_nsec": ns}), seconds, ns, 9)
     for name in ("stx_rdev_major", "stx_rdev_minor", "stx_dev_major", "stx_dev_minor"):
         fields[name] = Hex(getattr(st, name))
     fields["stx_mnt_id"] = st.stx_mnt_id
@@ -214,12 +226,59 @@ def statfs_value(data: bytes, call: Capture) -> Struct:
             "f_bavail": st.f_bavail,
             "f_files": st.f_files,
             "f_ffree": st.f_ffree,
-            "f_fsid": Struct({"val": (Hex(st.f_fsid_0), Hex(st.f_fsid_1))}),
+            "f_fsid": Struct({"val": Array((Hex(st.f_fsid_0), Hex(st.f_fsid_1)))}),
             "f_namelen": st.f_namelen,
             "f_frsize": st.f_frsize,
             "f_flags": stat.ST_NAMES.flags(st.f_flags),
         }
     )
+
+
+def utimbuf_value(data: bytes, call: Capture) -> Struct:
+    """struct utimbuf."""
+    access, modification = (
+        int.from_bytes(data[at : at + 8], "little", signed=True) for at in (0, 8)
+    )
+    return Struct(
+        {"actime": Dated(access, access, 0, 0), "modtime": Dated(modification, modification, 0, 0)}
+    )
+
+
+class OffsetIn(Marker):
+    """Pointer to a file offset: copy_file_range(2), splice(2)."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        data = call.exactly(call.raw[index], 8)
+        if data is None:
+            return Address(call.raw[index])
+        return Array((int.from_bytes(data, "little", signed=True),))
+
+
+class OffsetPointer(OffsetIn):
+    """The same, moved by the call: sendfile(2)."""
+
+    changes = True
+
+    def changed(self, index: int, call: Capture, before: object) -> object:
+        after = self.capture(index, call)
+        if call.failed or after == before or not isinstance(before, Array):
+            return before
+        return Changed(before, after)
+
+
+class OpenHow(Marker):
+    """struct open_how of openat2(2)."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        data = call.exactly(call.raw[index], 24) if call.raw[index + 1] >= 24 else None
+        if data is None:
+            return Address(call.raw[index])
+        flags, mode, resolve = struct.unpack("<QQQ", data)
+        fields: dict[str, object] = {"flags": open_flags(flags)}
+        if mode or may_create(flags):
+            fields["mode"] = Permissions(mode)
+        fields["resolve"] = fcntl.RESOLVE_NAMES.flags(resolve)
+        return Struct(fields)
 
 
 class DirectoryEntries(Marker):
@@ -244,8 +303,6 @@ class DirectoryEntries(Marker):
             entries = directory_entries(data, self.kind_at_end)
             count = len(entries)
         if call.verbose:
-            from youcpu.abi.values import Array
-
             return Array(entries)
         return Noted(address, f"{count} entries")
 
@@ -285,3 +342,11 @@ StatxPtr = Annotated[int, Record(Statx.SIZE, statx_value, at_exit=True)]
 StatfsPtr = Annotated[int, Record(Statfs.SIZE, statfs_value, at_exit=True)]
 DirentsPtr = Annotated[int, DirectoryEntries(kind_at_end=True)]
 Dirents64Ptr = Annotated[int, DirectoryEntries(kind_at_end=False)]
+#: copy_file_range(2), splice(2): shown as it was.
+OffsetPtr = Annotated[int, OffsetIn()]
+OffsetInOut = Annotated[int, OffsetPointer()]
+UmountFlags = Annotated[int, Flags(fcntl.UMOUNT_NAMES)]
+#: openat2(2): its size is the next argument.
+OpenHowPtr = Annotated[int, OpenHow()]
+#: utime(2).
+UtimbufPtr = Annotated[int, Record(16, utimbuf_value)]

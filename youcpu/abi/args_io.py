@@ -164,3 +164,7 @@ IovecIn = Annotated[int, Vector(at_exit=False)]
 IovecOut = Annotated[int, Vector(at_exit=True)]
 StringVector = Annotated[int, Strings()]
 EnvVector = Annotated[int, Environment()]
+#: sethostname(2): its size is the next argument.
+CountedString = Annotated[int, InputBuffer()]
+#: memfd_create(2).
+MemfdName = Annotated[int, StringArgument(limit=250)]

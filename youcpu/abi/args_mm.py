@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from youcpu.abi import mman
-from youcpu.abi.args import Capture, Flags, OneOf, Pointer, UnsignedLong
-from youcpu.abi.values import OMITTED, Address, Either, HugeSize
+from youcpu.abi.args import Capture, Flags, Marker, OneOf, Pointer, UnsignedLong
+from youcpu.abi.values import OMITTED, Address, Array, Either, HugeSize
 
 
 class MapKind(UnsignedLong):
@@ -38,6 +38,20 @@ def _map_flags(flags: int) -> Either:
 _MAP_FLAGS: dict[int, Either] = {}
 
 
+class ResidentPages(Marker):
+    """Answer of mincore(2): a byte a page; the length is the argument before it."""
+
+    at_exit = True
+
+    def capture(self, index: int, call: Capture) -> object:
+        address = call.raw[index]
+        count = (call.raw[index - 1] + 4095) // 4096
+        data = None if call.failed else call.read(address, min(count, call.limit))
+        if not data:
+            return Address(address)
+        return Array(tuple(byte & 1 for byte in data), more=count > len(data))
+
+
 class NewAddress(Pointer):
     """Last argument of mremap(2): there only with a flag that needs it."""
 
@@ -58,3 +72,4 @@ MlockFlags = Annotated[int, Flags(mman.MLOCK_NAMES)]
 MlockallFlags = Annotated[int, Flags(mman.MCL_NAMES)]
 PkeyRights = Annotated[int, Flags(mman.PKEY_NAMES)]
 MemfdFlags = Annotated[int, Flags(mman.MFD_NAMES)]
+MincorePtr = Annotated[int, ResidentPages()]

@@ -95,3 +95,5 @@ SocketLevel = Annotated[int, OneOf(socket.SOL_NAMES)]
 SocketOption = Annotated[int, OneOf(socket.SO_NAMES)]
 #: socketpair(2): two descriptors.
 SocketPairPtr = Annotated[int, IntPointer(count=2)]
+#: accept4(2)
+SocketFlags = Annotated[int, Flags(socket.SOCK_FLAG_NAMES)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Annotated
 
-from youcpu.abi import prctl, random, resource, sched
+from youcpu.abi import personality, prctl, random, resource, sched
 from youcpu.abi.args import (
     Capture,
     Flags,
@@ -13,15 +14,31 @@ from youcpu.abi.args import (
     Pointer,
     Record,
     SignedInt,
+    UnsignedInt,
 )
 from youcpu.abi.args_signal import signal_choice
 from youcpu.abi.args_time import timeval
 from youcpu.abi.structs import Rlimit, Rusage, SchedParam, Sysinfo, Utsname
-from youcpu.abi.values import Address, Array, Choice, Either, Product, Struct, Text, WaitStatus
+from youcpu.abi.values import (
+    Address,
+    Array,
+    Changed,
+    Choice,
+    Either,
+    Hex,
+    Product,
+    Struct,
+    Text,
+    WaitStatus,
+)
 
 
 class Identity(SignedInt):
-    """uid_t, gid_t: -1 means "leave it"."""
+    """uid_t, gid_t: -1 means "leave it"; the handler gets a signed number."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        value = call.raw[index] & 0xFFFFFFFF
+        return -1 if value == 0xFFFFFFFF else value
 
 
 def rlimit_value(data: bytes, call: Capture) -> Struct:
@@ -137,6 +154,97 @@ class CloneBits(Marker):
         return Either(tuple(parts))
 
 
+class Groups(Marker):
+    """List of group ids."""
+
+    def __init__(self, at_exit: bool) -> None:
+        self.at_exit = at_exit
+
+    def capture(self, index: int, call: Capture) -> object:
+        address = call.raw[index]
+        count = call.result if self.at_exit else call.raw[index - 1] & 0xFFFFFFFF
+        if call.failed or count is None or (self.at_exit and not call.raw[index - 1]):
+            return Address(address)
+        if not count:
+            return Array(())
+        data = call.read(address, 4 * min(count, 32))
+        if len(data) < 4:
+            return Address(address)
+        items = struct.unpack(f"<{len(data) // 4}I", data[: len(data) & ~3])
+        return Array(items, more=count > len(items))
+
+
+class ExecutionDomain(UnsignedInt):
+    """Argument and result of personality(2)."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        return self._persona(call.raw[index] & 0xFFFFFFFF)
+
+    def captured_result(self, result: int, call: Capture) -> object:
+        return self._persona(result)
+
+    @staticmethod
+    def _persona(value: int) -> object:
+        if value == personality.PER_QUERY:
+            return Hex(value)
+        domain = personality.PER_NAMES.choice(value & personality.PER_MASK)
+        flags = value & ~personality.PER_MASK
+        if not flags:
+            return domain
+        return Either((domain, personality.PERSONALITY_NAMES.flags(flags)))
+
+
+class PointerOut(Marker):
+    """Pointer to an address that the call fills in."""
+
+    at_exit = True
+
+    def capture(self, index: int, call: Capture) -> object:
+        data = None if call.failed else call.exactly(call.raw[index], 8)
+        if data is None:
+            return Address(call.raw[index])
+        return Array((Address(int.from_bytes(data, "little")),))
+
+
+class Clone3(Marker):
+    """struct clone_args; fields that are not used are not shown."""
+
+    changes = True
+
+    def capture(self, index: int, call: Capture) -> object:
+        size = call.raw[index + 1]
+        data = call.exactly(call.raw[index], min(size, 88)) if size >= 64 else None
+        if data is None:
+            return Address(call.raw[index])
+        words = struct.unpack("<11Q", data.ljust(88, b"\0"))
+        flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls = words[:8]
+        fields: dict[str, object] = {"flags": sched.CLONE3_NAMES.flags(flags)}
+        if flags & sched.CLONE_PIDFD:
+            fields["pidfd"] = Address(pidfd)
+        if flags & (sched.CLONE_CHILD_SETTID | sched.CLONE_CHILD_CLEARTID):
+            fields["child_tid"] = Address(child_tid)
+        if flags & sched.CLONE_PARENT_SETTID:
+            fields["parent_tid"] = Address(parent_tid)
+        fields["exit_signal"] = signal_choice(exit_signal)
+        fields["stack"] = Address(stack)
+        fields["stack_size"] = Hex(stack_size)
+        if flags & sched.CLONE_SETTLS:
+            fields["tls"] = Address(tls)
+        return Struct(fields)
+
+    def changed(self, index: int, call: Capture, before: object) -> object:
+        """The ids that the kernel stored."""
+        if call.failed or not isinstance(before, Struct):
+            return before
+        stored: dict[str, object] = {}
+        for name in ("pidfd", "parent_tid"):
+            address = before.fields.get(name)
+            data = call.exactly(address, 4) if isinstance(address, Address) else None
+            if data is not None:
+                stored[name] = Array((int.from_bytes(data, "little", signed=True),))
+        return Changed(before, Struct(stored)) if stored else before
+
+
 class CpuSet(Marker):
     """Affinity mask: the size is the argument before it."""
 
@@ -172,8 +280,6 @@ WaitidType = Annotated[int, OneOf(sched.P_NAMES)]
 WaitStatusPtr = Annotated[int, WaitStatusPointer()]
 CloneFlags = Annotated[int, CloneBits()]
 UnshareFlags = Annotated[int, Flags(sched.UNSHARE_NAMES)]
-ArchPrctlCode = Annotated[int, OneOf(prctl.ARCH_NAMES)]
-PrctlOption = Annotated[int, OneOf(prctl.PR_NAMES)]
 SeccompOperation = Annotated[int, OneOf(prctl.SECCOMP_NAMES, signed=False)]
 SchedPolicy = Annotated[int, OneOf(sched.SCHED_NAMES)]
 SchedParamIn = Annotated[int, Record(SchedParam.SIZE, sched_param_value)]
@@ -192,3 +298,12 @@ LongOut = Annotated[int, IntPointer(size=8)]
 PipeFdsPtr = Annotated[int, IntPointer(count=2)]
 RobustListPtr = Annotated[int, Pointer()]
 RseqPtr = Annotated[int, Pointer()]
+#: getgroups(2): the result says how many; setgroups(2): the argument before it.
+GroupsPtr = Annotated[int, Groups(at_exit=True)]
+GroupsIn = Annotated[int, Groups(at_exit=False)]
+Persona = Annotated[int, ExecutionDomain()]
+RobustListOut = Annotated[int, PointerOut()]
+MembarrierCommand = Annotated[int, OneOf(sched.MEMBARRIER_NAMES)]
+PidfdFlags = Annotated[int, Flags(sched.PIDFD_NAMES)]
+#: clone3(2): its size is the next argument.
+Clone3Ptr = Annotated[int, Clone3()]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Annotated
 
-from youcpu.abi import poll, signal
-from youcpu.abi.args import Capture, Flags, OneOf, Record, SignedInt, signed_int
+from youcpu.abi import poll, signal, time
+from youcpu.abi.args import Capture, Flags, Marker, OneOf, Record, SignedInt, signed_int
 from youcpu.abi.structs import Sigaction, SigaltStack
-from youcpu.abi.values import Address, Choice, Mask, Struct
+from youcpu.abi.values import Address, Array, Choice, Mask, Struct
 
 
 class SignalNumber(SignedInt):
@@ -57,6 +58,45 @@ def sigset_value(data: bytes, call: Capture) -> Mask:
     return Mask(int.from_bytes(data, "little"))
 
 
+def siginfo_value(data: bytes, call: Capture) -> Struct:
+    """siginfo_t."""
+    from youcpu.abi.siginfo import Siginfo
+
+    return Siginfo.unpack(data).struct()
+
+
+def sigevent_value(data: bytes, call: Capture) -> Struct:
+    """struct sigevent of timer_create(2)."""
+    value, number, notify, thread = struct.unpack_from("<Qiii", data)
+    low = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+    fields: dict[str, object] = {
+        "sigev_value": Struct({"sival_int": low, "sival_ptr": Address(value)}),
+        "sigev_signo": signal_choice(number),
+        "sigev_notify": time.SIGEV_NAMES.choice(notify),
+    }
+    if notify == time.SIGEV_THREAD_ID:
+        fields["sigev_notify_thread_id"] = thread
+    return Struct(fields)
+
+
+def timer_id_value(data: bytes, call: Capture) -> Array:
+    """`[0]`"""
+    return Array((int.from_bytes(data, "little", signed=True),))
+
+
+class MaskAndSize(Marker):
+    """What pselect6(2) gets for its signal set."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        data = call.exactly(call.raw[index], 16)
+        if data is None:
+            return Address(call.raw[index])
+        address, size = struct.unpack("<QQ", data)
+        mask = call.exactly(address, 8) if size == 8 else None
+        shown = Address(address) if mask is None else sigset_value(mask, call)
+        return Struct({"sigmask": shown, "sigsetsize": size})
+
+
 Signal = Annotated[int, SignalNumber()]
 SigprocmaskHow = Annotated[int, OneOf(signal.SIGPROCMASK_NAMES)]
 SigactionIn = Annotated[int, Record(Sigaction.SIZE, sigaction_value)]
@@ -66,3 +106,10 @@ SigsetOut = Annotated[int, Record(8, sigset_value, at_exit=True)]
 StackIn = Annotated[int, Record(SigaltStack.SIZE, stack_value)]
 StackOut = Annotated[int, Record(SigaltStack.SIZE, stack_value, at_exit=True)]
 SignalfdFlags = Annotated[int, Flags(poll.SFD_NAMES)]
+#: waitid(2), rt_sigtimedwait(2).
+SiginfoOut = Annotated[int, Record(128, siginfo_value, at_exit=True)]
+SiginfoIn = Annotated[int, Record(128, siginfo_value)]
+#: pselect6(2): pointer to a pointer to a set, and its size.
+Pselect6Sigmask = Annotated[int, MaskAndSize()]
+SigeventPtr = Annotated[int, Record(64, sigevent_value)]
+TimerIdOut = Annotated[int, Record(4, timer_id_value, at_exit=True)]

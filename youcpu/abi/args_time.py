@@ -7,7 +7,7 @@ from typing import Annotated
 from youcpu.abi import time
 from youcpu.abi.args import Capture, Flags, Marker, OneOf, Record
 from youcpu.abi.structs import Itimerspec, Itimerval, Timespec, Timeval, Timezone, Tms
-from youcpu.abi.values import Address, Array, Struct
+from youcpu.abi.values import Address, Array, Dated, Struct
 
 
 def timespec(sec: int, nsec: int) -> Struct:
@@ -96,7 +96,7 @@ def _file_time(data: bytes) -> object:
     ts = Timespec.unpack(data)
     if ts.tv_nsec == time.UTIME_NOW or ts.tv_nsec == time.UTIME_OMIT:
         return time.UTIME_NAMES.choice(ts.tv_nsec)
-    return timespec(ts.tv_sec, ts.tv_nsec)
+    return Dated(timespec(ts.tv_sec, ts.tv_nsec), ts.tv_sec, ts.tv_nsec, 9)
 
 
 class FileTimevals(Marker):
@@ -107,7 +107,12 @@ class FileTimevals(Marker):
         data = call.exactly(address, 2 * Timeval.SIZE)
         if data is None:
             return Address(address)
-        return Array((timeval_value(data[:16], call), timeval_value(data[16:], call)))
+        return Array((_file_timeval(data[:16]), _file_timeval(data[16:])))
+
+
+def _file_timeval(data: bytes) -> Dated:
+    tv = Timeval.unpack(data)
+    return Dated(timeval(tv.tv_sec, tv.tv_usec), tv.tv_sec, tv.tv_usec, 6)
 
 
 ClockId = Annotated[int, OneOf(time.CLOCK_NAMES)]

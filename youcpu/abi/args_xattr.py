@@ -15,3 +15,4 @@ XattrValueIn = Annotated[int, InputBuffer()]
 #: getxattr(2), listxattr(2): its size is the result.
 XattrValueOut = Annotated[int, OutputBuffer()]
 XattrFlags = Annotated[int, Flags(fcntl.XATTR_NAMES)]
+XattrListOut = Annotated[int, OutputBuffer()]

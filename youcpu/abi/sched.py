@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from youcpu.abi.names import named
+from youcpu.abi.names import NameTable, named
 
 CSIGNAL = 0xFF
 CLONE_VM = 0x00000100
@@ -91,3 +91,16 @@ SCHED_NAMES = named(
     "SCHED_???",
     "SCHED_OTHER SCHED_FIFO SCHED_RR SCHED_BATCH SCHED_ISO SCHED_IDLE SCHED_DEADLINE",
 )
+_MEMBARRIER = (
+    "GLOBAL GLOBAL_EXPEDITED REGISTER_GLOBAL_EXPEDITED PRIVATE_EXPEDITED REGISTER_PRIVATE_EXPEDITED"
+    " PRIVATE_EXPEDITED_SYNC_CORE REGISTER_PRIVATE_EXPEDITED_SYNC_CORE PRIVATE_EXPEDITED_RSEQ"
+    " REGISTER_PRIVATE_EXPEDITED_RSEQ"
+)
+MEMBARRIER_NAMES = NameTable(
+    "MEMBARRIER_CMD_???",
+    [
+        ("MEMBARRIER_CMD_QUERY", 0),
+        *((f"MEMBARRIER_CMD_{name}", 1 << bit) for bit, name in enumerate(_MEMBARRIER.split())),
+    ],
+)
+PIDFD_NAMES = NameTable("PIDFD_???", [("PIDFD_NONBLOCK", 0o4000)])

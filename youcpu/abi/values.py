@@ -39,8 +39,8 @@ class Device(int):
     __slots__ = ()
 
 
-class Seconds(int):
-    """Seconds since 1970, worth saying as a date."""
+class LongPath(bytes):
+    """The start of a path that is longer than any may be."""
 
     __slots__ = ()
 
@@ -52,7 +52,7 @@ class Mask(int):
 
 
 class Product(int):
-    """Its value is the product; written as `8192*1024`."""
+    """A limit in KiB, written as `8192*1024`."""
 
     __slots__ = ()
 
@@ -145,6 +145,16 @@ class Noted:
 
 
 @dataclass(slots=True)
+class Dated:
+    """A value that is a time since 1970, worth saying as a date; `fraction` has `digits`."""
+
+    value: object
+    seconds: int
+    fraction: int
+    digits: int
+
+
+@dataclass(slots=True)
 class Changed:
     """A value that the call replaced: `[128 => 16]`."""
 
@@ -172,6 +182,13 @@ class Call:
 
     function: str
     argument: object
+
+
+@dataclass(slots=True)
+class Remark:
+    """What a result means: `(flags O_RDWR)`, `(in [3], left {...})`; values by label."""
+
+    parts: dict[str, object]
 
 
 class Omitted:

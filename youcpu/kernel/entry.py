@@ -135,9 +135,8 @@ class Entry:
     def _finish(self, task: Task, call: PendingCall, result: int) -> None:
         task.call = None
         task.restart = None
+        task.end_signal_wait()
         if task.exited:
-            if call.event is not None:
-                self.tracer.emit(call.event)
             self.cpu.stop()
             return
         self.state[RAX] = result & _MASK
@@ -224,9 +223,7 @@ class Entry:
             task.trap = (trap.PAGE_FAULT, error_code | PF_USER, address)
             info = SigInfo(bad.signal, bad.code, addr=address, layout="fault")
             if self.tracer.faults:
-                self.probes.fault(
-                    task, address, error_code, self.state[RIP], "signal", bad.signal
-                )
+                self.probes.fault(task, address, error_code, self.state[RIP], "signal", bad.signal)
             force_signal(task, info)
             return
         except OutOfMemory:

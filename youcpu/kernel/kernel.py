@@ -21,9 +21,10 @@ from youcpu.trace.tracer import Tracer
 if TYPE_CHECKING:
     from youcpu.kernel.exec.binfmt_misc import BinfmtMisc
     from youcpu.kernel.task import Task, ThreadGroup
-    from youcpu.kernel.vfs.mount import Vfs
+    from youcpu.kernel.vfs.file import File
 
-HOSTNAME_MAX = 64
+#: What uname(2) says: the Linux whose answers the kernel gives.
+RELEASE = b"6.18.0-youcpu"
 PID_MAX = 4194304
 
 
@@ -51,7 +52,8 @@ class Kernel:
         self._last_pid = 0
         self.hostname = b"youcpu"
         self.domainname = b"(none)"
-        self.vfs: Vfs
+        self.release = RELEASE
+        self.vfs = Vfs(self)
         #: Formats that the user registered; None: not mounted.
         self.binfmt_misc: BinfmtMisc | None = None
         #: What the first program ended with; set once by its exit.
@@ -74,6 +76,18 @@ class Kernel:
     def send_signal(self, task: Task, signo: int) -> None:
         """A signal of the kernel itself to a thread (SIGPIPE, SIGXFSZ)."""
         send_signal(task, SigInfo(signo, 0, pid=task.tgid, uid=task.cred.uid), to_thread=True)
+
+    def enable_aslr(self) -> None:
+        """Random placement of stack, libraries, program and heap, from the machine's seed."""
+        self.aslr = random.Random(self.random.getrandbits(64))
+
+    def reschedule_timer(self) -> None:
+        """A timer was set: the running slice may be longer than it."""
+        self.cpu.stop()
+
+    def shmem_file(self, task: Task, size: int) -> File:
+        """An unnamed tmpfs file for a shared anonymous mapping: shmem_zero_setup()."""
+        return self.vfs.shmem_file(task, size)
 
     def leave_mm(self, mm: MM) -> None:
         """An address space goes away: the CPU must not walk its tables any more."""

@@ -38,6 +38,13 @@ class Scheduler:
         if task not in self._queue and task is not self.current:
             self._queue.append(task)
 
+    def yield_(self, task: Task) -> None:
+        """sched_yield(2): to the end of the queue, if there is one."""
+        if self._queue:
+            self._queue.append(task)
+            self.current = None
+            self.kernel.cpu.stop()
+
     def run(self) -> None:
         """Until all tasks have ended. Raises Deadlock, and what `on_slice` raises."""
         kernel = self.kernel

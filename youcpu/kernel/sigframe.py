@@ -22,7 +22,7 @@ from youcpu.abi.signal import (
     SS_DISABLE,
     SS_ONSTACK,
 )
-from youcpu.hardware.cpu import RAX, RBP, RBX, RCX, RDI, RDX, RIP, RSI, RSP, R8, Cpu
+from youcpu.hardware.cpu import R8, RAX, RBP, RBX, RCX, RDI, RDX, RIP, RSI, RSP, Cpu
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.kernel_half import USER_CS, USER_DS
 from youcpu.kernel.mm.mm import TASK_SIZE

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-
 from youcpu.abi.signal import SS_DISABLE, Sig
 from youcpu.kernel.errors import Blocked
 from youcpu.kernel.signal import Pending, SignalHandlers
@@ -26,7 +25,7 @@ RUNNING, SLEEPING, STOPPED, ZOMBIE = "R", "S", "T", "Z"
 class ThreadGroup:
     """A process: what its threads share besides memory and files (struct signal_struct)."""
 
-    def __init__(self, pid: int, rlimits: Rlimits) -> None:
+    def __init__(self, pid: int, cred: Credentials, rlimits: Rlimits) -> None:
         self.pid = pid
         self.threads: list[Task] = []
         self.parent: ThreadGroup | None = None
@@ -45,6 +44,9 @@ class ThreadGroup:
         self.itimers: dict[int, tuple[Timer, int]] = {}
         self.posix_timers: dict[int, Any] = {}
         self.minor_faults = self.major_faults = 0
+        #: Ids that decide who may signal the process.
+        self.leader_cred: Credentials = cred
+        self.did_exec = False
         #: Signal of a job-control stop.
         self.stop_signal = 0
 
@@ -93,6 +95,8 @@ class Task:
         self.restore_mask: int | None = None
         #: sigaltstack: base, flags, size.
         self.altstack = (0, SS_DISABLE, 0)
+        #: rt_sigtimedwait: the mask while the awaited signals are let through.
+        self.real_blocked: int | None = None
         #: Last fault: vector, error code, CR2 (thread.trap_nr, error_code, cr2).
         self.trap = (0, 0, 0)
         self.call: PendingCall | None = None
@@ -101,6 +105,8 @@ class Task:
         self._wait_timer: Timer | None = None
         self.clear_child_tid = 0
         self.robust_list = 0
+        #: rseq: address, length, signature.
+        self.rseq = (0, 0, 0)
         self.personality = 0
         self.no_new_privs = False
         self.parent_death_signal = 0
@@ -160,6 +166,11 @@ class Task:
     def set_blocked(self, mask: int) -> None:
         """The mask of blocked signals; SIGKILL and SIGSTOP are never in it (the caller's)."""
         self.blocked = mask
+
+    def end_signal_wait(self) -> None:
+        """rt_sigtimedwait is over: the awaited signals are blocked again."""
+        if self.real_blocked is not None:
+            self.blocked, self.real_blocked = self.real_blocked, None
 
     def saved_mask(self) -> int:
         """The mask that a handler's return brings back: sigmask_to_save()."""

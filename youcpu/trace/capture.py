@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from youcpu.abi.args import Capture, Marker, SignedLong
@@ -12,6 +11,9 @@ from youcpu.trace.events import SyscallEvent
 
 class Row(Protocol):
     """What a row of the system call table offers: kernel/syscalls/table.py Syscall."""
+
+    #: Kept for `_plan`, nobody else's business.
+    plan: object
 
     @property
     def number(self) -> int: ...
@@ -23,7 +25,9 @@ class Row(Protocol):
     def returns(self) -> Marker: ...
 
 
-_Take = Callable[[int, Capture], object]
+def _pending(index: int, call: Capture) -> object:
+    """What only the return makes known."""
+    return PENDING
 
 
 class _Plan:
@@ -34,9 +38,8 @@ class _Plan:
     def __init__(self, row: Row) -> None:
         markers = [marker for _, marker in row.parameters]
         self.names = tuple(name for name, _ in row.parameters)
-        #: None: known on return only.
-        self.entry: tuple[_Take | None, ...] = tuple(
-            None if marker.at_exit else marker.capture for marker in markers
+        self.entry = tuple(
+            (i, _pending if marker.at_exit else marker.capture) for i, marker in enumerate(markers)
         )
         self.exit = tuple((i, m.capture) for i, m in enumerate(markers) if m.at_exit)
         self.changes = tuple((i, m.changed) for i, m in enumerate(markers) if m.changes)
@@ -45,15 +48,12 @@ class _Plan:
         self.result = None if type(returns) is SignedLong else returns.captured_result
 
 
-#: By the row's identity: x86-64 and i386 rows of one name may differ.
-_PLANS: dict[int, tuple[Row, _Plan]] = {}
-
-
 def _plan(row: Row) -> _Plan:
-    found = _PLANS.get(id(row))
-    if found is None:
-        found = _PLANS[id(row)] = (row, _Plan(row))
-    return found[1]
+    plan = row.plan
+    if plan is None:
+        plan = row.plan = _Plan(row)
+    assert isinstance(plan, _Plan)
+    return plan
 
 
 def enter(
@@ -63,11 +63,7 @@ def enter(
     plan = _plan(row)
     capture.raw = raw
     capture.result = None
-    index = 0
-    arguments: list[object] = []
-    for take in plan.entry:
-        arguments.append(PENDING if take is None else take(index, capture))
-        index += 1
+    arguments = [take(index, capture) for index, take in plan.entry]
     return SyscallEvent(
         pid, time_ns, row.number, row.name, raw, plan.names, arguments, None, None, None, 0, i386
     )

@@ -284,5 +284,3 @@ class EntryStage(ExecEvent):
     symbol: str = ""
     code: bytes = b""
     text: tuple[str, ...] = field(default=())
-
-

@@ -89,9 +89,7 @@ def _load(bprm: LinuxBinprm, image: ElfImage, task: Task) -> None:
     base = 0
     if image.interpreter is not None:
         interp_entry, base = _map_interpreter(bprm, mm, image.interpreter)
-        bprm.stage(
-            "loaded interpreter", path=image.interpreter.path, base=base, entry=interp_entry
-        )
+        bprm.stage("loaded interpreter", path=image.interpreter.path, base=base, entry=interp_entry)
         program_entry, entry = entry, interp_entry
     else:
         program_entry = entry

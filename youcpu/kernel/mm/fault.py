@@ -125,6 +125,7 @@ def _anonymous(mm: MM, area: VmArea, slot: int, write: bool) -> str:
 def _file(mm: MM, area: VmArea, address: int, slot: int, write: bool) -> str:
     assert area.file is not None
     mapping = area.file.inode.mapping
+    assert mapping is not None
     index = area.page_index(address)
     pages = (area.file.inode.size + PAGE_SIZE - 1) >> PAGE_SHIFT
     if index >= pages:
@@ -168,7 +169,7 @@ def _write_protected(mm: MM, area: VmArea, address: int, slot: int, entry: int) 
     frame = (entry & PTE_ADDRESS) >> PAGE_SHIFT
     if area.flags & VM_SHARED:
         quads[slot] = entry | PTE_W | PTE_D | PTE_A
-        if area.file is not None:
+        if area.file is not None and area.file.inode.mapping is not None:
             area.file.inode.mapping.dirty.add(area.page_index(address))
         return SHARED
     if frame == mm.zero_frame:

@@ -114,6 +114,14 @@ class MM:
                 entry |= PTE_W
         return entry
 
+    def resident_pages(self) -> int:
+        """Pages with a frame of their own or of a file: VmRSS."""
+        zero = self.zero_frame << PAGE_SHIFT
+        return sum(
+            entry & PTE_ADDRESS != zero
+            for _, _, entry in self.page_table.entries(0, TASK_SIZE + PAGE_SIZE)
+        )
+
     def mapped_frame(self, address: int) -> int:
         """Frame that an address is mapped to, PROT_NONE included; 0 where there is none."""
         entry = self.page_table.entry(address)

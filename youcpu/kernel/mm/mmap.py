@@ -18,7 +18,7 @@ from youcpu.abi.mman import (
 )
 from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE
 from youcpu.kernel.errors import KernelError
-from youcpu.kernel.mm.mm import MMAP_MIN_ADDR, TASK_SIZE, MM
+from youcpu.kernel.mm.mm import MM, MMAP_MIN_ADDR, TASK_SIZE
 from youcpu.kernel.mm.vm_area import (
     VM_DONTEXPAND,
     VM_EXEC,

@@ -66,7 +66,7 @@ from youcpu.abi.mman import (
 from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.mm.fault import BadAccess, handle_mm_fault
-from youcpu.kernel.mm.mm import TASK_SIZE, MM
+from youcpu.kernel.mm.mm import MM, TASK_SIZE
 from youcpu.kernel.mm.mmap import (
     MAY_ALL,
     get_unmapped_area,
@@ -85,7 +85,6 @@ from youcpu.kernel.mm.vm_area import (
     VM_GROWSDOWN,
     VM_LOCKED,
     VM_MAYEXEC,
-    VM_MAYREAD,
     VM_MAYSHARE,
     VM_MAYWRITE,
     VM_NORESERVE,

@@ -67,9 +67,8 @@ def open_dentry(task: Task, dentry: Dentry, flags: int, created: bool = False) -
         raise KernelError(Errno.EISDIR)
     if not created:
         _may_open(task, dentry, flags)
-    if inode.is_regular and flags & O_ACCMODE != O_RDONLY:
-        if inode.writecount < 0:
-            raise KernelError(Errno.ETXTBSY)
+    if inode.is_regular and flags & O_ACCMODE != O_RDONLY and inode.writecount < 0:
+        raise KernelError(Errno.ETXTBSY)
     file = inode.open(dentry, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY), task)
     if inode.is_regular and file.writable:
         inode.writecount += 1
