@@ -61,6 +61,9 @@ class Vfs:
     anon_fs: SuperBlock = field(init=False)
     memfd_fs: TmpFs = field(init=False)
     root: Dentry = field(init=False)
+    #: Set while many files are asked about at once (dry runs): the host is taken as
+    #: unchanging, and this is what was learnt of its files. None: ask every time.
+    snapshot: dict[Inode, tuple[int, bool]] | None = field(init=False, default=None)
     #: Terminals among the standard descriptors: st_rdev -> host descriptor.
     terminals: dict[int, int] = field(init=False)
     consoles: dict[int, ConsoleInode] = field(init=False)
