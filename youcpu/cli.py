@@ -103,7 +103,8 @@ def typer_command(function: Callable[..., int | None]) -> Any:
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     settings = {
         "ignore_unknown_options": False,
-        "allow_interspersed_args": False,
+        # A program to run takes what follows it; commands on files let options follow.
+        "allow_interspersed_args": getattr(function, "interspersed", False),
         "help_option_names": ["--help", "-h"],
         "max_content_width": 100,
     }

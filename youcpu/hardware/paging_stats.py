@@ -3,11 +3,11 @@ worked out once for each (table, level)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from youcpu.hardware.paging import PAGE_SIZE, PTE_ADDRESS, PTE_P, leaf_address
+from youcpu.hardware.paging import PAGE_SIZE, PTE_ADDRESS, PTE_NX, PTE_P, RIGHTS, leaf_address
 from youcpu.hardware.paging_tables import AddressSpaceTables, MissingTable
 
 
@@ -19,6 +19,7 @@ class Mapping(NamedTuple):
     level: str
     leaf: bool  # False: the frame is itself a table, named by this entry
     size: int  # bytes of address space that the entry covers
+    upper: int  # what the levels above allow, RIGHT_* bits
 
 
 @dataclass(slots=True)
@@ -37,7 +38,8 @@ class Stats:
     leaves: dict[int, int] = field(default_factory=dict)  # by page size
     table_bytes: int = 0  # memory that distinct tables take
     reserved: int = 0  # present entries with a reserved bit
-    not_present: int = 0  # entries with P = 0 that hold something
+    # Entries with P = 0 that hold something, by what the caller calls them.
+    not_present: dict[str, int] = field(default_factory=dict)
     twice: list[int] = field(default_factory=list)  # tables that serve at two levels
     missing: list[MissingTable] = field(default_factory=list)
 
@@ -50,9 +52,15 @@ class Stats:
         return sum(size * count for size, count in self.leaves.items())
 
 
-def address_space_stats(space: AddressSpaceTables) -> Stats:
-    """Tables, leaves by size, memory spent on tables."""
-    maker = _StatsMaker(space)
+def address_space_stats(
+    space: AddressSpaceTables, classify: Callable[[int], str] = lambda entry: "not present"
+) -> Stats:
+    """Tables, leaves by size, memory spent on tables.
+
+    `classify` names an entry that has P = 0 and is not zero: what it keeps is the kernel's
+    affair.
+    """
+    maker = _StatsMaker(space, classify)
     if space.rules:
         maker.count(space.registers.root, 0)
     return maker.finish()
@@ -65,14 +73,15 @@ def frame_mappings(space: AddressSpaceTables, frame: int) -> Iterator[Mapping]:
     """
     if not space.rules:
         return iter(())
-    return _FrameFinder(space, frame & -PAGE_SIZE).found(space.registers.root, 0, 0)
+    return _FrameFinder(space, frame & -PAGE_SIZE).found(space.registers.root, 0, 0, RIGHTS)
 
 
 class _StatsMaker:
     """Counts each (table, level) once and adds the sums up."""
 
-    def __init__(self, space: AddressSpaceTables) -> None:
+    def __init__(self, space: AddressSpaceTables, classify: Callable[[int], str]) -> None:
         self.space = space
+        self.classify = classify
         self.stats = Stats()
         # (table, level) -> (ways to tables by level, leaves by level) below and with it
         self.memo: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
@@ -93,12 +102,14 @@ class _StatsMaker:
             present = [entry for entry in entries if entry & PTE_P]
             leaves[depth] = sum(1 for entry in present if entry & leaf_mask == PTE_P)
             stats.reserved += len(present) - leaves[depth]
-            stats.not_present += len(entries) - entries.count(0) - len(present)
+            if len(present) + entries.count(0) < len(entries):
+                self._note_not_present(entries)
             return tables, leaves
+        self._note_not_present(entries)
         for entry in entries:
             if not entry & PTE_P:
-                stats.not_present += entry != 0
-            elif entry & rules.leaf_bit:
+                continue
+            if entry & rules.leaf_bit:
                 good = entry & leaf_mask == PTE_P
                 leaves[depth] += good
                 stats.reserved += not good
@@ -109,6 +120,13 @@ class _StatsMaker:
             else:
                 stats.reserved += 1
         return tables, leaves
+
+    def _note_not_present(self, entries: tuple[int, ...]) -> None:
+        counts = self.stats.not_present
+        for entry in entries:
+            if entry and not entry & PTE_P:
+                name = self.classify(entry)
+                counts[name] = counts.get(name, 0) + 1
 
     def finish(self) -> Stats:
         stats, rules = self.stats, self.space.rules
@@ -141,7 +159,7 @@ class _FrameFinder:
         self.frame = frame
         self.barren: set[tuple[int, int]] = set()
 
-    def found(self, table: int, depth: int, base: int) -> Iterator[Mapping]:
+    def found(self, table: int, depth: int, base: int, upper: int) -> Iterator[Mapping]:
         if (table, depth) in self.barren:
             return
         space, rules, frame = self.space, self.space.rules[depth], self.frame
@@ -154,13 +172,14 @@ class _FrameFinder:
                 start = leaf_address(entry, size)
                 if start <= frame < start + size and entry & space.leaf_masks[depth] == PTE_P:
                     any_found = True
-                    yield Mapping(address + frame - start, entry, name, True, size)
+                    yield Mapping(address + frame - start, entry, name, True, size, upper)
             elif entry & space.table_masks[depth] == PTE_P:
                 below = entry & PTE_ADDRESS
                 if below == frame:
                     any_found = True
-                    yield Mapping(address, entry, name, False, size)
-                for mapping in self.found(below, depth + 1, address):
+                    yield Mapping(address, entry, name, False, size, upper)
+                rights = upper & (entry ^ PTE_NX) if rules.has_rights else upper
+                for mapping in self.found(below, depth + 1, address, rights):
                     any_found = True
                     yield mapping
         if not any_found:
