@@ -9,6 +9,7 @@ depth is bounded by the levels, and all but the list of leaves is worked out onc
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
@@ -21,12 +22,13 @@ from youcpu.hardware.paging import (
     RIGHTS,
     PagingRegisters,
     PhysicalMemory,
-    canonical,
     entry_rules,
     leaf_address,
 )
 
-RANGES_LIMIT = 4_000_000
+RANGES_LIMIT = 2_000_000
+VISITS_LIMIT = 400_000
+KEPT_SMALL, KEPT_LARGE, KEPT_RUNS = 64, 512, 300_000
 _new = tuple.__new__
 
 
@@ -145,39 +147,50 @@ class AddressSpaceTables:
             return []
         runs = _RunMaker(self).runs(self.registers.root, 0)
         bits = self.mode.address_bits
-        if not self.mode.sign_extended:
-            return [Range(*run) for run in runs]
         half = 1 << (bits - 1)
-        result = []
-        for start, size, rights in runs:
-            if start < half < start + size:  # across the hole between the halves
-                result.append(Range(start, half - start, rights))
-                start, size = half, start + size - half
-            result.append(Range(canonical(start, bits), size, rights))
-        return result
+        if not self.mode.sign_extended or not runs or runs[-1][0] + runs[-1][1] <= half:
+            return [_new(Range, run) for run in runs]
+        # The upper half is moved to where its addresses are canonical.
+        first_upper = bisect_left(runs, (half,))
+        lower, upper = runs[:first_upper], runs[first_upper:]
+        if lower and lower[-1][0] + lower[-1][1] > half:  # across the hole between the halves
+            start, size, rights = lower.pop()
+            lower.append((start, half - start, rights))
+            upper.insert(0, (half, start + size - half, rights))
+        moved = (1 << 64) - (1 << bits)
+        return [_new(Range, run) for run in lower] + [
+            _new(Range, (start + moved, size, rights)) for start, size, rights in upper
+        ]
 
 
 Run = tuple[int, int, int]  # (offset from the table's first address, size, rights)
 
 
 class _RunMaker:
-    """Merged runs of each (table, level), relative to the table, rights ANDed within."""
+    """Merged runs of a (table, level), relative to the table, rights ANDed within.
+
+    Short lists are always kept: where many entries lead to one table it is mostly a
+    uniform one. Long ones are while there is room.
+    """
 
     def __init__(self, space: AddressSpaceTables) -> None:
         self.space = space
         self.memo: dict[tuple[int, int], list[Run]] = {}
-        self.made = 0
+        self.visits = 0
+        self.room = KEPT_RUNS
 
     def runs(self, table: int, depth: int) -> list[Run]:
         key = (table, depth)
         known = self.memo.get(key)
         if known is None:
-            rules = self.space.rules[depth]
-            known = self._small(*key) if rules.leaf_bit == PTE_P else self._large(*key)
-            self.memo[key] = known
-            self.made += len(known)
-            if self.made > RANGES_LIMIT:
-                raise TooManyRanges(f"more than {RANGES_LIMIT} ranges")
+            self.visits += 1
+            if self.visits > VISITS_LIMIT:
+                raise TooManyRanges(f"more than {VISITS_LIMIT:,} ways to tables")
+            small = self.space.rules[depth].leaf_bit == PTE_P
+            known = self._small(*key) if small else self._large(*key)
+            if len(known) <= (KEPT_SMALL if small else KEPT_LARGE) or len(known) <= self.room:
+                self.memo[key] = known
+                self.room -= len(known)
         return known
 
     def _small(self, table: int, depth: int) -> list[Run]:
@@ -217,6 +230,10 @@ class _RunMaker:
                 inner = self.runs(entry & PTE_ADDRESS, depth + 1)
             else:
                 inner = []
+            if allowed == RIGHTS and inner:
+                end = _append(found, base, inner, end)
+                last = found[-1][2]
+                inner = []
             for offset, length, rights in inner:
                 rights &= allowed
                 start = base + offset
@@ -227,7 +244,20 @@ class _RunMaker:
                     found.append((start, length, rights))
                     last = rights
                 end = start + length
+            if len(found) > RANGES_LIMIT:
+                raise TooManyRanges(f"more than {RANGES_LIMIT:,} ranges")
         return found
+
+
+def _append(found: list[Run], base: int, inner: list[Run], end: int) -> int:
+    """Append a table's runs as they are, the first joined to its neighbour; the new end."""
+    (offset, length, rights), rest = inner[0], inner
+    if found and base + offset == end and found[-1][2] == rights:
+        first = found[-1][0]
+        found[-1] = (first, base + offset + length - first, rights)
+        rest = inner[1:]
+    found.extend([(base + offset, length, rights) for offset, length, rights in rest])
+    return base + inner[-1][0] + inner[-1][1]
 
 
 def iter_leaves(memory: PhysicalMemory, registers: PagingRegisters) -> Iterator[Leaf]:
