@@ -86,7 +86,9 @@ def run_typer(function: Callable[..., int | None], argv: list[str], name: str) -
     from typer._click.exceptions import ClickException
 
     try:
-        result = command.main(args=argv, prog_name=f"youcpu {name}", standalone_mode=False)
+        # Not command.main: it turns a closed pipe into exit code 1, and Ctrl-C into Abort.
+        with command.make_context(f"youcpu {name}", list(argv)) as context:
+            result = command.invoke(context)
     except ClickException as error:
         print(f"youcpu {name}: {error.format_message()}", file=sys.stderr)
         print(f"Try 'youcpu {name} --help'.", file=sys.stderr)

@@ -36,10 +36,10 @@ def rights_color(rights: str) -> str:
 
 def header_lines(source: SourceView) -> list[str]:
     """Which tables these are: mode, CR3, where the registers come from."""
+    if not source.registers:
+        return [f"{source.name}: {source.origin}"]
     line = f"{source.name}: {source.format}, {source.mode} paging"
-    if source.registers:
-        line += f", CR3 {source.registers['cr3']:#x}"
-    return [f"{line} ({source.origin})"]
+    return [f"{line}, CR3 {source.registers['cr3']:#x} ({source.origin})"]
 
 
 def leaf_lines(rows: Iterable[PageRow], color: bool) -> Iterator[str]:
@@ -139,7 +139,8 @@ def verdict_lines(verdict: VerdictView, color: bool) -> Iterator[str]:
 
 
 def stats_lines(stats: StatsView) -> Iterator[str]:
-    yield "level   tables  ways to them"
+    if stats.levels:
+        yield "level   tables  ways to them"
     for level in stats.levels:
         yield f"{level.name:<6}  {level.tables:>6}  {level.reached:>12}"
     yield f"memory spent on tables: {stats.table_bytes:,} bytes"
@@ -186,7 +187,7 @@ def diff_lines(rows: Iterable[DiffRow], color: bool) -> Iterator[str]:
 def quiz_lines(quiz: QuizView, color: bool, solve: bool) -> Iterator[str]:
     walk = quiz.solution
     yield f"Question {quiz.number}: {walk.mode} paging, CR3 {walk.root:#x}"
-    yield f"  Where does {quiz.address:#x} lead, and may it be had by a {quiz.access}?"
+    yield f"  Where does {quiz.address:#x} lead, and does a {quiz.access} there pass?"
     digits = quiz.entry_bits // 4
     for level, table, entries in quiz.tables:
         yield f"  {level} at {table:#x}"
@@ -201,7 +202,7 @@ def explain_lines(source: SourceView) -> Iterator[str]:
     """How to read what follows: the mode, where the registers say so, what the rights are."""
     registers = source.registers
     if not registers:
-        yield f"  {source.origin}."
+        yield "  Rights are those of the vm_area; a page is listed once it is there or in swap."
         return
     yield (
         f"  The mode is {source.mode}: CR0 {registers['cr0']:#x} (PG), CR4 {registers['cr4']:#x} "

@@ -25,7 +25,7 @@ from youcpu.render.pagewalk_view import (
 
 PAGE_SIZE = 4096
 HIDDEN = "the host hides page frames: that takes CAP_SYS_ADMIN"
-TABLES_UNSEEN = "the host does not show its page tables: /proc/PID/pagemap has the pages only"
+TABLES_UNSEEN = "the host hides its page tables; the pages are those of /proc/PID/pagemap"
 
 
 class ProcessSpace:
