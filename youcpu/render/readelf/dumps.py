@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from youcpu.abi import elf as abi
 from youcpu.formats.elf.compression import decompress, section_data
 from youcpu.formats.elf.file import ElfFile
+from youcpu.formats.elf.hexdump import hex_rows
 from youcpu.formats.elf.relocate import relocated, relocation_section_of
 from youcpu.formats.elf.structures import Section
 from youcpu.render.readelf.options import Options
 from youcpu.render.readelf.printable import section_name
 
 HEX, STRINGS, RELOCATED = "x", "p", "R"
-DOTS = bytes(byte if 0x20 <= byte < 0x7F else ord(".") for byte in range(256))
 
 
 def dumps(elf: ElfFile, options: Options) -> Iterator[str]:
@@ -87,19 +87,6 @@ def _dump(elf: ElfFile, section: Section, kind: str, options: Options) -> Iterat
     else:
         yield from hex_rows(bytes(content), section.addr)
         yield "\n"
-
-
-def hex_rows(data: bytes, address: int) -> Iterator[str]:
-    """Rows of 16 bytes in groups of four, with their characters."""
-    for start in range(0, len(data), 4096):
-        lines = []
-        for position in range(start, min(start + 4096, len(data)), 16):
-            row = data[position : position + 16]
-            shown = (address + position) & 0xFFFF_FFFF_FFFF_FFFF
-            groups = " ".join(row[n : n + 4].hex() for n in range(0, 16, 4))
-            text = row.translate(DOTS).decode("ascii")
-            lines.append(f"  0x{shown:08x} {groups:<35} {text}\n")
-        yield "".join(lines)
 
 
 def string_rows(data: bytes, utf8: bool) -> Iterator[str]:
