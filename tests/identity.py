@@ -58,7 +58,9 @@ def _walk(path: str) -> Iterator[str]:
 def gnu_version() -> str | None:
     """The version of the readelf at hand; None without one."""
     try:
-        result = subprocess.run(["readelf", "--version"], capture_output=True, text=True)
+        result = subprocess.run(
+            ["readelf", "--version"], check=False, capture_output=True, text=True
+        )
     except FileNotFoundError:
         return None
     return result.stdout.splitlines()[0].rsplit(" ", 1)[-1] if "GNU" in result.stdout else None
@@ -67,7 +69,8 @@ def gnu_version() -> str | None:
 def gnu(flags: list[str], file: str) -> bytes:
     """GNU's stdout; the user's locale counts, for both."""
     command = ["readelf", *flags, file]
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+    quiet = subprocess.DEVNULL
+    return subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=quiet).stdout
 
 
 def ours(flags: list[str], file: str) -> bytes:

@@ -14,9 +14,7 @@ from youcpu.render.readelf.options import Options
 Show = Callable[[memoryview, int, str], None]
 
 
-def show_archive(
-    name: str, data: memoryview, options: Options, out: Output, show: Show
-) -> None:
+def show_archive(name: str, data: memoryview, options: Options, out: Output, show: Show) -> None:
     """`show(data, offset, title)` is called for every member. Raises FormatError on damage."""
     try:
         archive = Archive(data)

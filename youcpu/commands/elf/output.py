@@ -55,5 +55,3 @@ class Output:
         line = f"youcpu {self.command}: {message}\n"
         sys.stderr.buffer.write(line.encode("utf-8", "surrogateescape"))
         sys.stderr.buffer.flush()
-
-

@@ -49,7 +49,7 @@ def decompress(elf: ElfFile, section: Section, data: memoryview) -> bytes | memo
             elf.image.warn(f"section '{name}' has unsupported compress type: {header.type}")
             return None
         size, packed, kind = header.uncompressed, data[header.size :], header.type
-    elif len(data) > 12 and data[:4] == b"ZLIB":
+    elif len(data) > 12 and bytes(data[:4]) == b"ZLIB":
         size, packed, kind = int.from_bytes(data[4:12], "big"), data[12:], abi.ELFCOMPRESS_ZLIB
     else:
         return data

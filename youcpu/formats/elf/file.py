@@ -206,9 +206,7 @@ class ElfFile:
             return True
         header, image, phdr = self.header, self.image, self.layout.phdr
         if header.phnum * phdr.size >= image.size:
-            image.error(
-                f"Too many program headers - {header.phnum:#x} - the file is not that big"
-            )
+            image.error(f"Too many program headers - {header.phnum:#x} - the file is not that big")
             return False
         size = header.phentsize
         if size == 0 or header.phnum == 0:

@@ -15,12 +15,12 @@ GROUP_ERRORS_SHOWN = 10
 
 
 class Group(NamedTuple):
-    """`count` is what the group says it has, `members` those that are section indices."""
+    """`length` is what the group says it has, `members` those that are section indices."""
 
     section: Section
     flags: int
     signature: str
-    count: int
+    length: int
     members: list[int]
 
 
@@ -89,9 +89,7 @@ def _signature(elf: ElfFile, symtab: Section, symbol: Symbol) -> str | None:
     return strings.get(symbol.name, "<corrupt>") if strings is not None else "<corrupt>"
 
 
-def _members(
-    elf: ElfFile, section: Section, words: list[int], owner: dict[int, int]
-) -> list[int]:
+def _members(elf: ElfFile, section: Section, words: list[int], owner: dict[int, int]) -> list[int]:
     members: list[int] = []
     errors = 0
     for entry in words:

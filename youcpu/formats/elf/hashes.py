@@ -43,7 +43,7 @@ def _words(elf: ElfFile, offset: int, count: int, size: int = 4) -> list[int] | 
 
 
 def count_symbols(elf: ElfFile, hashes: HashTables) -> int:
-    """Fill `hashes` from the dynamic section's tables; the number of dynamic symbols, 0 if unknown."""
+    """Fill `hashes` by the dynamic section; the number of dynamic symbols, 0 if unknown."""
     count = 0
     if elf.dynamic_info.get(abi.DT_HASH):
         count = _sysv(elf, hashes)

@@ -86,16 +86,12 @@ def _notes(elf: ElfFile, data: bytes, align: int) -> Iterator[Note]:
             remains = "byte remains" if left == 1 else "bytes remain"
             elf.image.warn(f"Corrupt note: only {left} {remains}, not enough for a full note")
             return
-        name_size, size, kind = (
-            number(data[position + n : position + n + 4]) for n in (0, 4, 8)
-        )
+        name_size, size, kind = (number(data[position + n : position + n + 4]) for n in (0, 4, 8))
         start = position + STRUCTURES
         desc = position + _aligned(STRUCTURES + name_size, align)
         following = position + _aligned(desc - position + size, align)
         if desc - start < name_size or following - start > room:
-            elf.image.warn(
-                f"note with invalid namesz and/or descsz found at offset {position:#x}"
-            )
+            elf.image.warn(f"note with invalid namesz and/or descsz found at offset {position:#x}")
             elf.image.warn(
                 f" type: {kind:#x}, namesize: {name_size:#x}, descsize: {size:#x},"
                 f" alignment: {align}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from youcpu.abi import elf as abi
 from youcpu.formats.elf.file import ElfFile
-from youcpu.formats.elf.relocations import RELA, REL, RelocationTable, rows, split_info
+from youcpu.formats.elf.relocations import REL, RELA, RelocationTable, rows, split_info
 from youcpu.formats.elf.structures import Section
 from youcpu.formats.elf.symbols import SymbolTable, read_symbols
 
@@ -12,7 +12,13 @@ from youcpu.formats.elf.symbols import SymbolTable, read_symbols
 KINDS: dict[int, dict[int, tuple[int, str]]] = {
     abi.EM_386: {1: (4, "abs"), 2: (4, "pc")},
     abi.EM_X86_64: {10: (4, "abs"), 2: (4, "pc"), 1: (8, "abs"), 24: (8, "pc")},
-    abi.EM_AARCH64: {1: (4, "abs"), 258: (4, "abs"), 261: (4, "pc"), 257: (8, "abs"), 260: (8, "pc")},
+    abi.EM_AARCH64: {
+        1: (4, "abs"),
+        258: (4, "abs"),
+        261: (4, "pc"),
+        257: (8, "abs"),
+        260: (8, "pc"),
+    },
     abi.EM_ARM: {2: (4, "abs"), 3: (4, "pc")},
     abi.EM_MIPS: {2: (4, "abs"), 18: (8, "abs")},
     abi.EM_PPC: {1: (4, "abs"), 26: (4, "pc")},
@@ -137,7 +143,7 @@ def _store(
 ) -> None:
     size, kind = how
     place = slice(offset, offset + size)
-    old = elf.layout.number(data[place])
+    old = elf.layout.number(bytes(data[place]))
     if not explicit:
         addend = 0
     if not explicit or kind in ("add", "sub", "6sub"):

@@ -123,8 +123,7 @@ def section_in_segment(section: Section, segment: Segment) -> bool:
     elif segment.type in (abi.PT_TLS, abi.PT_PHDR):
         return False
     if not allocated and (
-        segment.type in ONLY_ALLOCATED
-        or abi.PT_GNU_MBIND_LO <= segment.type <= abi.PT_GNU_MBIND_HI
+        segment.type in ONLY_ALLOCATED or abi.PT_GNU_MBIND_LO <= segment.type <= abi.PT_GNU_MBIND_HI
     ):
         return False
     if not nobits and not _within(section.offset, section.size, segment.offset, segment.filesz):

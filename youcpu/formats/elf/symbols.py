@@ -118,9 +118,7 @@ def read_symbols(elf: ElfFile, section: Section) -> SymbolTable | None:
     return table
 
 
-def linked_symbols(
-    elf: ElfFile, section: Section
-) -> tuple[SymbolTable, StringTable | None] | None:
+def linked_symbols(elf: ElfFile, section: Section) -> tuple[SymbolTable, StringTable | None] | None:
     """A symbol table and the strings that its sh_link names; None if either is not there."""
     table = read_symbols(elf, section)
     if table is None:

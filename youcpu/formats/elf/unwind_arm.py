@@ -1,4 +1,4 @@
-"""ARM's exception index and the instructions that unwind a frame (Exception Handling ABI, IHI 0038)."""
+"""ARM's exception index and the instructions that unwind a frame (EHABI, IHI 0038)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from youcpu.abi.elf_relocations import relocation_names
 from youcpu.formats.elf.file import ElfFile
 from youcpu.formats.elf.image import StringTable, uleb128
 from youcpu.formats.elf.names import c_hex
-from youcpu.formats.elf.relocations import RELA, REL, RelocationTable, rows
+from youcpu.formats.elf.relocations import REL, RELA, RelocationTable, rows
 from youcpu.formats.elf.structures import Section, Symbol
 from youcpu.formats.elf.symbols import SymbolTable, linked_symbols
 
@@ -215,10 +215,10 @@ class ArmUnwind:
         self, place: int, word: int, symbol: Symbol | None, target: int
     ) -> tuple[str, str | None]:
         address = place + signed31(word)
-        if address == 0 and symbol is not None and symbol.shndx == 0 and target == 0:
-            if self.strings is not None and symbol.name in self.strings:
-                name = self.strings.at(symbol.name)
-                return f"0x0 <{name}>", name
+        outside = symbol is not None and symbol.shndx == 0 and target == 0
+        if address == 0 and outside and symbol is not None and self.strings is not None:
+            name = self.strings.get(symbol.name, "")
+            return f"0x0 <{name}>", name
         return self._place(address, symbol, target)
 
 
@@ -324,7 +324,7 @@ class Instructions:
         while len(data) < 9:
             data.append(self._operand())
             if data[-1] < 0x80:
-                value, _ = uleb128(data, 0, len(data))
+                value, _ = uleb128(bytes(data), 0, len(data))
                 return f"vsp = vsp + {value * 4 + 0x204}"
         self.unwind.elf.image.error("corrupt change to vsp")
         return ""

@@ -20,7 +20,7 @@ class VersionName(NamedTuple):
     name: str | None
     offset: int
     flags: int = 0
-    index: int = 0
+    number: int = 0
 
 
 class VersionDefinition(NamedTuple):
@@ -29,8 +29,8 @@ class VersionDefinition(NamedTuple):
     position: int
     revision: int
     flags: int
-    index: int
-    count: int
+    number: int
+    total: int
     names: list[VersionName]
     cut: bool
 
@@ -42,7 +42,7 @@ class VersionNeed(NamedTuple):
     version: int
     file: str | None
     file_offset: int
-    count: int
+    total: int
     names: list[VersionName]
 
 
@@ -70,9 +70,7 @@ def read_definitions(elf: ElfFile, section: Section) -> Chain | None:
         start = position + aux
         if aux > len(data) - position or start + 8 > len(data):
             # GNU leaves the line unfinished: no name was read.
-            entries.append(
-                VersionDefinition(position, revision, flags, index, count, [], False)
-            )
+            entries.append(VersionDefinition(position, revision, flags, index, count, [], False))
             break
         names, cut = _parents(elf, data, start, count)
         entries.append(VersionDefinition(position, revision, flags, index, count, names, cut))
@@ -119,9 +117,7 @@ def read_needs(elf: ElfFile, section: Section) -> Chain | None:
         version, count, file, aux, following = verneed.unpack_from(data, position)
         inside = aux <= len(data) - position
         names = _needed_names(elf, data, position + aux, count) if inside else []
-        entries.append(
-            VersionNeed(position, version, elf.dynamic_name(file), file, count, names)
-        )
+        entries.append(VersionNeed(position, version, elf.dynamic_name(file), file, count, names))
         if not inside:
             break
         if following < verneed.size and not (number == section.info - 1 and following == 0):

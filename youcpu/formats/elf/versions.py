@@ -19,7 +19,7 @@ class Version(NamedTuple):
 
     name: str
     kind: str
-    index: int
+    number: int
 
     @property
     def separator(self) -> str:

@@ -140,8 +140,7 @@ class BuildAttributes:
                 if symbol.size:
                     break
             elif symbol.type != abi.STT_FUNC:
-                if symbol.binding == abi.STB_GLOBAL and (best is None or best.type != 1):
-                    best = symbol
-                elif symbol.binding == abi.STB_LOCAL and best is None:
+                replaces = best is None or (symbol.binding == abi.STB_GLOBAL and best.type != 1)
+                if replaces and symbol.binding in (abi.STB_GLOBAL, abi.STB_LOCAL):
                     best = symbol
         return best, strings.at(best.name) if best is not None else ""

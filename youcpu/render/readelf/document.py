@@ -107,10 +107,6 @@ def _the_rest(elf: ElfFile, options: Options) -> Iterator[str]:
         from youcpu.render.readelf.dumps import dumps
 
         yield from dumps(elf, options)
-    if options.debug:
-        from youcpu.render.readelf.debug import debug_dump
-
-        yield from debug_dump(elf, options)
     if options.shows("notes"):
         from youcpu.render.readelf.notes import notes
 

@@ -83,9 +83,7 @@ def dynamic_section(elf: ElfFile) -> Iterator[str]:
     if elf.dynamic_offset:
         count = len(elf.dynamic)
         entries = "entry" if count == 1 else "entries"
-        yield (
-            f"\nDynamic section at offset {elf.dynamic_offset:#x} contains {count} {entries}:\n"
-        )
+        yield (f"\nDynamic section at offset {elf.dynamic_offset:#x} contains {count} {entries}:\n")
     yield "  Tag        Type                         Name/Value\n"
     width, room = (16, 19) if elf.is64 else (8, 27)
     for entry in elf.dynamic:

@@ -107,8 +107,8 @@ def _abi_flags(elf: ElfFile) -> Iterator[str]:
     data = elf.image.read(section.offset, section.size, "MIPS ABI Flags section")
     if data is None:
         return
-    version, level, revision, gpr, cpr1, cpr2, fp, extension, ases, flags1, flags2 = (
-        record.unpack(data)
+    version, level, revision, gpr, cpr1, cpr2, fp, extension, ases, flags1, flags2 = record.unpack(
+        data
     )
     yield f"\nMIPS ABI Flags Version: {version}\n"
     yield f"\nISA: MIPS{level}{f'r{revision}' if revision > 1 else ''}"

@@ -47,14 +47,12 @@ def _title(elf: ElfFile, table: NoteTable) -> str:
     )
 
 
-def _note(
-    elf: ElfFile, note: Note, options: Options, attributes: BuildAttributes
-) -> Iterator[str]:
+def _note(elf: ElfFile, note: Note, options: Options, attributes: BuildAttributes) -> Iterator[str]:
     owner, size = note.owner, len(note.descriptor)
-    if note.has_name and owner.startswith(("NetBSD", "PaX")):
-        if not owner.startswith("NetBSD-CORE"):
-            yield _netbsd(elf, note)
-            return
+    netbsd = owner.startswith(("NetBSD", "PaX")) and not owner.startswith("NetBSD-CORE")
+    if note.has_name and netbsd:
+        yield _netbsd(elf, note)
+        return
     shown = owner if note.has_name else "(NONE)"
     if owner.startswith("SPU/"):
         shown = "SPU"

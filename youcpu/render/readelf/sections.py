@@ -157,7 +157,7 @@ def section_groups(elf: ElfFile) -> Iterator[str]:
         name = section_name(elf.section_name(group.section))
         yield (
             f"\n{group_flags(group.flags)}group section [{group.section.number:5d}] `{name}'"
-            f" [{group.signature}] contains {group.count} sections:\n"
+            f" [{group.signature}] contains {group.length} sections:\n"
         )
         yield "   [Index]    Name\n"
         for member in group.members:

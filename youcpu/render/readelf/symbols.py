@@ -157,7 +157,7 @@ class SymbolText:
                 continue
             suffix = version.separator + version.name
             if version.kind == UNDEFINED:
-                suffix += f" ({version.index})"
+                suffix += f" ({version.number})"
             room = 21 if self.options.wide else 21 - len(suffix)
             shown.append(symbol(room, name) + suffix)
         return shown

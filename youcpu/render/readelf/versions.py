@@ -66,9 +66,7 @@ def _place(elf: ElfFile, section: Section) -> str:
     name = "<corrupt>"
     if link < elf.header.shnum:
         name = section_name(elf.section_name(elf.sections[link]))
-    return (
-        f" Addr: 0x{section.addr:016x}  Offset: 0x{section.offset:08x}  Link: {link} ({name})\n"
-    )
+    return f" Addr: 0x{section.addr:016x}  Offset: 0x{section.offset:08x}  Link: {link} ({name})\n"
 
 
 def position_text(position: int) -> str:
@@ -84,7 +82,7 @@ def _definitions(elf: ElfFile, section: Section) -> Iterator[str]:
         assert isinstance(entry, VersionDefinition)
         yield (
             f"  {position_text(entry.position)}: Rev: {entry.revision}"
-            f"  Flags: {version_flags(entry.flags)}  Index: {entry.index}  Cnt: {entry.count}  "
+            f"  Flags: {version_flags(entry.flags)}  Index: {entry.number}  Cnt: {entry.total}  "
         )
         for number, name in enumerate(entry.names):
             if number == 0:
@@ -112,13 +110,13 @@ def _needs(elf: ElfFile, section: Section) -> Iterator[str]:
         file = entry.file if entry.file is not None else f"{entry.file_offset:x}"
         yield (
             f"  {position_text(entry.position)}: Version: {entry.version}"
-            f"  File: {file}  Cnt: {entry.count}\n"
+            f"  File: {file}  Cnt: {entry.total}\n"
         )
         for name in entry.names:
             shown = f"Name: {name.name}" if name.name is not None else None
             yield (
                 f"  {position_text(name.position)}:   {shown or f'Name index: {name.offset:x}'}"
-                f"  Flags: {version_flags(name.flags)}  Version: {name.index}\n"
+                f"  Flags: {version_flags(name.flags)}  Version: {name.number}\n"
             )
 
 
