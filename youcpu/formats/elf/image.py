@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 WARNING, ERROR = "warning", "error"
@@ -54,14 +55,28 @@ class Image:
         return None if data is None else StringTable(data)
 
 
+PRINTABLE = bytes(range(0x20, 0x7F)) + b"\0"
+
+
 class StringTable:
     """Names that end with NUL, addressed by their offset. Latin-1: a character is a byte."""
 
-    __slots__ = ("length", "text")
+    __slots__ = ("_data", "length", "text")
 
     def __init__(self, data: memoryview) -> None:
+        self._data = data
         self.text = str(data, "latin-1")
         self.length = len(self.text)
+
+    @property
+    def clean(self) -> bool:
+        """Nothing but printable ASCII, and every name has its NUL."""
+        return self.text.endswith("\0") and not bytes(self._data).translate(None, PRINTABLE)
+
+    def names(self, offsets: Iterable[int]) -> list[str]:
+        """The names at many offsets, all of them in the table, which must be `clean`."""
+        text, find = self.text, self.text.find
+        return [text[offset : find("\0", offset)] for offset in offsets]
 
     def __contains__(self, offset: int) -> bool:
         return offset < self.length

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from sys import byteorder
+from typing import TYPE_CHECKING, NamedTuple
 
 from youcpu.abi import elf as abi
 from youcpu.formats.elf.image import StringTable
@@ -11,6 +13,19 @@ from youcpu.formats.elf.structures import Section, Symbol
 
 if TYPE_CHECKING:
     from youcpu.formats.elf.file import ElfFile
+
+if array("I").itemsize != 4 or array("Q").itemsize != 8:
+    raise ImportError("array has no 32-bit and 64-bit numbers here")
+
+
+class Columns(NamedTuple):
+    """Some symbols, column by column."""
+
+    names: array[int]
+    keys: array[int]
+    values: array[int]
+    sizes: array[int]
+
 
 Row = tuple[int, int, int, int]
 CHUNK = 8192  # rows that are in memory at once
@@ -46,10 +61,17 @@ class SymbolTable:
             return raw
         return ((name, key, value, length) for name, value, length, key in raw)
 
-    def chunks(self) -> Iterator[tuple[int, list[Row]]]:
-        """(index of the first, rows) in pieces that bound the memory."""
-        for start in range(0, self.count, CHUNK):
-            yield start, list(self.rows(start, start + CHUNK))
+    def columns(self, start: int, stop: int) -> Columns:
+        """The same as `rows`, by column."""
+        size = self._struct.size
+        words = array("I", self._data[start * size : stop * size].tobytes())
+        longs = array("Q" if self.is64 else "I", words.tobytes())
+        if self.little != (byteorder == "little"):
+            words.byteswap()
+            longs.byteswap()
+        if self.is64:
+            return Columns(words[0::6], words[1::6], longs[1::3], longs[2::3])
+        return Columns(words[0::4], words[3::4], words[1::4], words[2::4])
 
     def meaning(self, key: int, index: int = 0) -> tuple[int, int, int]:
         """(st_info, st_other, st_shndx); `index` finds the extended section index."""

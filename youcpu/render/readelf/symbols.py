@@ -6,7 +6,9 @@ all that rows share comes out of a dictionary that fills as they go by.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from sys import byteorder
 
 from youcpu.abi import elf as abi
 from youcpu.formats.elf import names
@@ -14,8 +16,8 @@ from youcpu.formats.elf.file import ElfFile
 from youcpu.formats.elf.hashes import HashTables, gnu_lengths, sysv_lengths
 from youcpu.formats.elf.image import StringTable
 from youcpu.formats.elf.structures import Section
-from youcpu.formats.elf.symbols import Row, SymbolTable, read_symbols
-from youcpu.formats.elf.versions import UNDEFINED, Version, Versions
+from youcpu.formats.elf.symbols import CHUNK, Columns, SymbolTable, read_symbols
+from youcpu.formats.elf.versions import UNDEFINED, Versions
 from youcpu.render.readelf.options import Options
 from youcpu.render.readelf.printable import Printer, section_name
 
@@ -64,29 +66,37 @@ class SymbolText:
         self.printer = Printer(options)
         dynamic = section is None or section.type == abi.SHT_DYNSYM
         self.versioned = dynamic and versions.versym != 0
+        self.clean = strings is not None and strings.clean
+        self._suffix_cache = Cached(self._suffix)
+        self._own_names = versions.own_names() if self.versioned else set()
 
     def lines(self) -> Iterator[str]:
         """Text of up to some thousand rows at a time."""
-        elf, table = self.elf, self.table
+        table = self.table
         sizes = Cached(size_text(self.options.sym_base))
         middles = Cached(self._middle)
-        row_format = "%6d: %016x %s%s%s\n" if elf.is64 else "%6d: %08x %s%s%s\n"
+        local_keys = Cached(lambda key: "local" if table.meaning(key)[0] < 16 else "")
         indices = self.versions.indices(len(table)) if self.versioned else None
-        for start, rows in table.chunks():
+        for start in range(0, len(table), CHUNK):
+            columns = table.columns(start, start + CHUNK)
             if table.extended is None:
-                middle = [middles[row[1]] for row in rows]
+                middle: Iterable[str] = map(middles.__getitem__, columns.keys)
             else:
-                middle = [self._middle(row[1], start + n) for n, row in enumerate(rows)]
-            shown = self._names(rows, start, indices)
-            yield "".join(
-                [
-                    row_format % (number, row[2], sizes[row[3]], text, name)
-                    for number, (row, text, name) in enumerate(
-                        zip(rows, middle, shown, strict=True), start
-                    )
-                ]
-            )
-        self._check_locals()
+                middle = [self._middle(key, n) for n, key in enumerate(columns.keys, start)]
+            count = len(columns.names)
+            names, suffixes = self._names(columns, start, indices)
+            # One list of all pieces, a column at a time: a row costs no Python code of its own.
+            pieces = [" "] * (8 * count)
+            pieces[0::8] = numbers(start, count)
+            pieces[1::8] = [": "] * count
+            pieces[2::8] = hex_column(columns.values, self.elf.is64)
+            pieces[4::8] = map(sizes.__getitem__, columns.sizes)
+            pieces[5::8] = middle
+            pieces[6::8] = names
+            pieces[7::8] = suffixes
+            yield "".join(pieces)
+            if any(map(local_keys.__getitem__, set(columns.keys))):
+                self._check_locals(columns, start)
 
     def _middle(self, key: int, index: int = 0) -> str:
         """The columns from Type to Ndx."""
@@ -103,84 +113,102 @@ class SymbolText:
             f"{names.symbol_index(header, shndx):>4} "
         )
 
-    def _names(self, rows: list[Row], start: int, indices: list[int] | None) -> list[str]:
-        """The Name column, versions included."""
-        strings = self.strings
+    def _names(
+        self, columns: Columns, start: int, indices: list[int] | None
+    ) -> tuple[list[str], list[str]]:
+        """The Name column and what follows it: the version and the end of the line."""
+        raw, clean = self._raw_names(columns, start)
+        count = len(raw)
+        if indices is None:
+            if not (clean and self.printer.plain):
+                symbol = self.printer.symbol
+                raw = [symbol(21, name) for name in raw]
+            return raw, ["\n"] * count
+        suffixes = self._suffixes(columns, indices[start : start + count])
+        if not (clean and self.printer.plain):
+            symbol, wide = self.printer.symbol, self.options.wide
+            raw = [
+                symbol(21 if wide else 22 - len(suffix), name)
+                for name, suffix in zip(raw, suffixes, strict=True)
+            ]
+        return raw, suffixes
+
+    def _raw_names(self, columns: Columns, start: int) -> tuple[list[str], bool]:
+        """Names as they are in the file, and whether none needs an escape."""
+        strings, offsets = self.strings, columns.names
+        clean = self.clean
         if strings is None:
-            raw = ["<corrupt>"] * len(rows)
+            raw = ["<corrupt>"] * len(offsets)
+        elif clean and max(offsets, default=0) < strings.length:
+            raw = strings.names(offsets)
         else:
-            raw = self._raw_names(rows, strings)
-        for number, row in enumerate(rows):
-            if row[0] == 0:
-                raw[number] = self._nameless(row, start + number, raw[number])
-        if indices is not None:
-            return self._versioned_names(rows, raw, indices[start : start + len(rows)])
-        if self.printer.plain and strings is not None and is_clean(raw):
-            return raw
-        symbol = self.printer.symbol
-        return [symbol(21, name) for name in raw]
+            raw = [strings.get(offset, "<corrupt>") for offset in offsets]
+        position = -1
+        for _ in range(offsets.count(0)):
+            position = offsets.index(0, position + 1)
+            raw[position] = self._nameless(columns.keys[position], start + position, raw[position])
+            clean = clean and raw[position].isascii() and raw[position].isprintable()
+        return raw, clean
 
-    @staticmethod
-    def _raw_names(rows: list[Row], strings: StringTable) -> list[str]:
-        text, length, find = strings.text, strings.length, strings.text.find
-        if text and text[-1] == "\0" and all(row[0] < length for row in rows):
-            return [text[row[0] : find("\0", row[0])] for row in rows]
-        return [strings.get(row[0], "<corrupt>") for row in rows]
-
-    def _nameless(self, row: Row, index: int, otherwise: str) -> str:
+    def _nameless(self, key: int, index: int, otherwise: str) -> str:
         """Section symbols bear the name of their section."""
         elf = self.elf
-        info, _, shndx = self.table.meaning(row[1], index)
+        info, _, shndx = self.table.meaning(key, index)
         if info & 15 != abi.STT_SECTION or shndx >= elf.header.shnum or elf.sections is None:
             return otherwise
         section = elf.sections[shndx]
         return elf.section_name(section) if elf.section_name_valid(section) else "<corrupt>"
 
-    def _versioned_names(self, rows: list[Row], raw: list[str], indices: list[int]) -> list[str]:
-        own = self.versions.own_names()
-        cache: dict[tuple[int, bool], Version | None] = {}
-        little, symbol = self.table.little, self.printer.symbol
-        shown: list[str] = []
-        for row, name, index in zip(rows, raw, indices, strict=True):
-            key = row[1]
-            defined = key > 0xFFFF if little else key & 0xFFFF != 0
-            wanted = (index, defined)
-            if row[0] in own:
-                version = self.versions.of_symbol(index, defined, row[0], self.strings)
-            elif wanted in cache:
-                version = cache[wanted]
-            else:
-                version = self.versions.of_symbol(index, defined, row[0], self.strings)
-                cache[wanted] = version
-            if version is None:
-                shown.append(symbol(21, name))
-                continue
-            suffix = version.separator + version.name
-            if version.kind == UNDEFINED:
-                suffix += f" ({version.number})"
-            room = 21 if self.options.wide else 21 - len(suffix)
-            shown.append(symbol(room, name) + suffix)
-        return shown
+    def _suffixes(self, columns: Columns, indices: list[int]) -> list[str]:
+        """Versions as they follow the names, each with the end of the line."""
+        undefined = 0xFFFF if self.table.little else 0
+        keys = columns.keys if self.table.little else [key & 0xFFFF for key in columns.keys]
+        cache = self._suffix_cache
+        suffixes = [
+            cache[index << 1 | (key > undefined)] for index, key in zip(indices, keys, strict=True)
+        ]
+        # A symbol that stands for a version has that version's name, and is not of it.
+        for name in self._own_names.intersection(columns.names):
+            for position, offset in enumerate(columns.names):
+                if offset == name:
+                    wanted = indices[position] << 1 | (keys[position] > undefined)
+                    suffixes[position] = self._suffix(wanted, name)
+        return suffixes
 
-    def _check_locals(self) -> None:
+    def _suffix(self, wanted: int, name: int = -1) -> str:
+        version = self.versions.of_symbol(wanted >> 1, bool(wanted & 1), name, self.strings)
+        if version is None:
+            return "\n"
+        number = f" ({version.number})" if version.kind == UNDEFINED else ""
+        return f"{version.separator}{version.name}{number}\n"
+
+    def _check_locals(self, columns: Columns, start: int) -> None:
         """Local symbols come before sh_info; MIPS and Solaris do not keep to it."""
         section, elf = self.section, self.elf
         if section is None or elf.machine == abi.EM_MIPS:
             return
-        if elf.header.osabi == abi.ELFOSABI_SOLARIS or section.info >= len(self.table):
+        if elf.header.osabi == abi.ELFOSABI_SOLARIS or section.info >= start + len(columns.keys):
             return
-        for number, row in enumerate(self.table.rows(section.info), section.info):
-            if self.table.meaning(row[1], number)[0] >> 4 == abi.STB_LOCAL:
+        for number, key in enumerate(columns.keys, start):
+            if number >= section.info and self.table.meaning(key, number)[0] < 16:
                 elf.image.warn(
                     f"local symbol {number} found at index >= {elf.section_name(section)}'s"
                     f" sh_info value of {section.info}"
                 )
 
 
-def is_clean(texts: list[str]) -> bool:
-    """Nothing in them needs an escape."""
-    joined = "".join(texts)
-    return joined.isascii() and joined.isprintable()
+def numbers(start: int, count: int) -> list[str]:
+    """The Num column."""
+    texts = map(str, range(start, start + count))
+    return list(texts) if start >= 100000 else [text.rjust(6) for text in texts]
+
+
+def hex_column(values: array[int], is64: bool) -> list[str]:
+    """Fixed-width hexadecimal of many numbers at once."""
+    big = array(values.typecode, values)
+    if byteorder == "little":
+        big.byteswap()
+    return big.tobytes().hex(" ", 8 if is64 else 4).split(" ")
 
 
 def symbol_tables(elf: ElfFile, options: Options, versions: Versions) -> Iterator[str]:
