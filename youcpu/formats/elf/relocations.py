@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
+from sys import byteorder
 from typing import NamedTuple
 
 from youcpu.abi import elf as abi
@@ -120,6 +122,24 @@ def rows(elf: ElfFile, table: RelocationTable) -> Iterator[list[tuple[int, int, 
         if swapped:
             piece = [(offset, mips64_info(info), addend) for offset, info, addend in piece]
         yield piece
+
+
+def columns(
+    elf: ElfFile, table: RelocationTable
+) -> Iterator[tuple[array[int], array[int], array[int]]]:
+    """What `rows` gives, by column, of a table with addends; not for 64-bit MIPS."""
+    if table.data is None:
+        return
+    size = elf.layout.rela.size
+    data = table.data[: len(table.data) // size * size]
+    for start in range(0, len(data), CHUNK * size):
+        content = data[start : start + CHUNK * size].tobytes()
+        unsigned = array("Q" if elf.is64 else "I", content)
+        signed = array("q" if elf.is64 else "i", content)
+        if elf.layout.little != (byteorder == "little"):
+            unsigned.byteswap()
+            signed.byteswap()
+        yield unsigned[0::3], unsigned[1::3], signed[2::3]
 
 
 def mips64_info(info: int) -> int:

@@ -12,6 +12,7 @@ from youcpu.formats.elf.relocations import (
     RELA,
     RELR,
     RelocationTable,
+    columns,
     dynamic_relocations,
     relocation_sections,
     relr_addresses,
@@ -135,26 +136,49 @@ def relocation_rows(
     yield HEADINGS[elf.is64, options.wide] + (" + Addend\n" if table.kind == RELA else "\n")
     shared = Shared(elf, table, options, versions)
     width = (16 if options.wide else 12) if elf.is64 else 8
-    mips64 = elf.is64 and elf.machine == abi.EM_MIPS
-    plus = f"%0{width}x%s + %x\n"
+    if table.kind == RELA and not (elf.is64 and elf.machine == abi.EM_MIPS):
+        yield from _rela_rows(elf, table, shared, width)
+        return
     for piece in rows(elf, table):
         lines: list[str] = []
-        append = lines.append
         for offset, info, addend in piece:
-            text = shared[info]
-            last = text[-1]
-            if last == SIGNED:
-                sign = "-" if addend < 0 else ""
-                append(f"{offset:0{width}x}{text[:-1]}{sign}{abs(addend):x}\n")
-            elif last == NO_ADDEND:
-                append(f"{offset:0{width}x}{text[:-1]}\n")
-            elif addend >= 0:
-                append(plus % (offset, text, addend))
-            else:
-                append(f"{offset:0{width}x}{text} - {-addend:x}\n")
-            if mips64:
-                append(_mips64_types(shared, info))
+            lines.append(f"{offset:0{width}x}{_with_addend(shared[info], addend)}\n")
+            if elf.is64 and elf.machine == abi.EM_MIPS:
+                lines.append(_mips64_types(shared, info))
         yield "".join(lines)
+
+
+def _with_addend(text: str, addend: int) -> str:
+    """A row after its offset: `text` of Shared, and the addend as its last character wants it."""
+    if text[-1] == NO_ADDEND:
+        return text[:-1]
+    if text[-1] == SIGNED:
+        return f"{text[:-1]}{addend:x}"
+    return f"{text} - {-addend:x}" if addend < 0 else f"{text} + {addend:x}"
+
+
+def _rela_rows(elf: ElfFile, table: RelocationTable, shared: Shared, width: int) -> Iterator[str]:
+    """Rows by column, as long as all that a row has of its own is an offset and an addend."""
+    ready: dict[int, str] = {}
+    for offsets, infos, addends in columns(elf, table):
+        count = len(offsets)
+        for info in set(infos).difference(ready):
+            text = shared[info]
+            ready[info] = text[:-1] if text[-1] == SIGNED else f"{text} + "
+        own = any(shared[info][-1] == NO_ADDEND for info in set(infos))
+        places = (f"%0{width}x " * count % tuple(offsets)).split(" ")
+        if own or min(addends, default=0) < 0:
+            texts = map(shared.__getitem__, infos)
+            lines = zip(places, texts, addends, strict=False)
+            yield "".join(
+                [f"{place}{_with_addend(text, addend)}\n" for place, text, addend in lines]
+            )
+            continue
+        pieces = ["\n"] * (4 * count)
+        pieces[0::4] = places[:count]
+        pieces[1::4] = map(ready.__getitem__, infos)
+        pieces[2::4] = ("%x " * count % tuple(addends)).split(" ")[:count]
+        yield "".join(pieces)
 
 
 def _relr(elf: ElfFile, data: memoryview) -> Iterator[str]:
