@@ -57,7 +57,8 @@ END { for (k in count) n++; printf "%d %s %d %.3f %s\n", n, who, max, sum[who] /
 """
 
 GAWK_SORTED = r"""
-BEGIN { PROCINFO["sorted_in"] = "@ind_str_asc" } { seen[$1]++ } END { for (k in seen) print k, seen[k] }
+BEGIN { PROCINFO["sorted_in"] = "@ind_str_asc" } { seen[$1]++ }
+END { for (k in seen) print k, seen[k] }
 """
 
 PYTHON_TYPES = r"""
@@ -92,7 +93,8 @@ os.rename(p / "f", p / "g"); os.symlink("g", p / "l"); print((p / "l").read_text
 with open(p / "g", "r+b") as f, mmap.mmap(f.fileno(), 0) as m: m[0:4] = b"TEXT"
 print((p / "g").read_bytes(), oct(os.stat(p / "g").st_mode), sorted(os.listdir(p)))
 shutil.copytree("tree", "copy", symlinks=True); shutil.rmtree(p); print(os.path.exists(p))
-r, w = os.pipe(); os.write(w, b"through"); print(os.read(r, 9), select.select([r], [w], [], 0)[1] == [w])
+r, w = os.pipe()
+os.write(w, b"through"); print(os.read(r, 9), select.select([r], [w], [], 0)[1] == [w])
 start = time.monotonic(); time.sleep(0.05); print(time.monotonic() - start >= 0.05)
 try: open("/nonexistent/x")
 except OSError as e: print(e.errno, e.strerror)
@@ -273,7 +275,7 @@ SYSTEM_COMMANDS = [
 
 SCRIPTS = [
     script("bash-script", "bash -c", SHELL_LOOP),
-    script("bash-posix", "bash --posix -c", "echo $((0x1f ** 2)) ${PWD##*/}; set -e; false; echo no"),
+    script("bash-posix", "bash --posix -c", "echo $((0x1f ** 2)) ${PWD##*/}; set -e; false; echo"),
     script("dash-script", "dash -c", DASH_SCRIPT, writes=True),
     script("busybox-sh", "busybox sh -c", DASH_SCRIPT, writes=True),
     row("busybox-awk", f"busybox awk {shlex.quote(AWK_REPORT)} table.csv"),

@@ -21,10 +21,10 @@ from strace_lines import Line, Notice, normalise_all, parse_all
 
 NAMES = {
     "true", "cat", "ls-long", "ls-missing", "stat", "readlink", "wc", "sort-numeric", "cut",
-    "od", "grep-recursive", "sed-script", "mawk", "sha256sum", "gzip", "xz", "cp-archive", "mv-
-    backup", "rm-recursive", "mkdir", "touch", "find-all", "tar-create", "bash-script", "dash-
-    script", "busybox-ls", "perl-oneliner", "python-types", "sqlite3", "readelf", "env-chain",
-    "id", "python-signal",
+    "od", "grep-recursive", "sed-script", "mawk", "sha256sum", "gzip", "xz", "cp-archive",
+    "mv-backup", "rm-recursive", "mkdir", "touch", "find-all", "tar-create", "bash-script",
+    "dash-script", "busybox-ls", "perl-oneliner", "python-types", "sqlite3", "readelf",
+    "env-chain", "id", "python-signal",
 }  # fmt: skip
 TRACED = [command for command in COMMANDS if command.name in NAMES]
 # As much as lets a difference in a program's data be seen, the same on both sides.
