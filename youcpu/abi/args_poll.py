@@ -1,0 +1,120 @@
+"""Arguments of poll(2), select(2), epoll(7): fs/select.c, fs/eventpoll.c."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from youcpu.abi import poll
+from youcpu.abi.args import Capture, Flags, Marker, OneOf, descriptor
+from youcpu.abi.structs import EpollEvent, PollFd
+from youcpu.abi.values import Address, Array, Struct
+
+_ELEMENTS = 32
+
+
+class PollFds(Marker):
+    """What to wait for; with the result goes what came."""
+
+    decides_result = True
+
+    def capture(self, index: int, call: Capture) -> object:
+        count = call.raw[index + 1] & 0xFFFFFFFF
+        address = call.raw[index]
+        if not count:
+            return Array(())
+        data = call.read(address, min(count, _ELEMENTS) * PollFd.SIZE) if address else b""
+        if len(data) < PollFd.SIZE:
+            return Address(address)
+        items: list[object] = []
+        for at in range(0, len(data) - PollFd.SIZE + 1, PollFd.SIZE):
+            entry = PollFd.unpack(data[at : at + PollFd.SIZE])
+            fields: dict[str, object] = {"fd": descriptor(call, entry.fd)}
+            if entry.fd >= 0:
+                fields["events"] = poll.POLL_NAMES.flags(entry.events & 0xFFFF)
+            items.append(Struct(fields))
+        return Array(tuple(items), more=count > len(items))
+
+    def outcome(self, index: int, call: Capture) -> tuple[object, object] | None:
+        if call.result is None or call.result < 0:
+            return None
+        if not call.result:
+            return 0, "Timeout"
+        count = call.raw[index + 1] & 0xFFFFFFFF
+        data = call.read(call.raw[index], min(count, 4096) * PollFd.SIZE)
+        ready: list[object] = []
+        more = False
+        for at in range(0, len(data) - PollFd.SIZE + 1, PollFd.SIZE):
+            entry = PollFd.unpack(data[at : at + PollFd.SIZE])
+            if not entry.revents:
+                continue
+            if len(ready) == _ELEMENTS:
+                more = True
+                break
+            revents = poll.POLL_NAMES.flags(entry.revents & 0xFFFF)
+            ready.append(Struct({"fd": descriptor(call, entry.fd), "revents": revents}))
+        return call.result, Array(tuple(ready), more)
+
+
+class FdSet(Marker):
+    """fd_set of select(2): the first argument says how many bits count."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        address = call.raw[index]
+        found = _fd_set(call, address)
+        return Address(address) if found is None else found
+
+
+def _fd_set(call: Capture, address: int) -> Array | None:
+    count = call.raw[0] & 0xFFFFFFFF
+    # Linux takes no more than the descriptor table holds.
+    count = 0 if count >= 1 << 31 else min(count, 65536)
+    data = call.exactly(address, (count + 63) // 64 * 8)
+    if data is None:
+        return None
+    mask = int.from_bytes(data, "little")
+    return Array(tuple(descriptor(call, n) for n in range(count) if mask >> n & 1))
+
+
+class EpollEventIn(Marker):
+    """epoll_ctl(2): one event."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        address = call.raw[index]
+        data = call.exactly(address, EpollEvent.SIZE)
+        return Address(address) if data is None else _epoll_event(data)
+
+
+def _epoll_event(data: bytes) -> Struct:
+    event = EpollEvent.unpack(data)
+    low, high = event.data & 0xFFFFFFFF, event.data
+    return Struct(
+        {
+            "events": poll.EPOLL_NAMES.flags(event.events),
+            "data": Struct({"u32": low, "u64": high}),
+        }
+    )
+
+
+class EpollEventsOut(Marker):
+    """epoll_wait(2): as many events as the result says."""
+
+    at_exit = True
+
+    def capture(self, index: int, call: Capture) -> object:
+        address = call.raw[index]
+        if call.failed or call.result is None:
+            return Address(address)
+        data = call.read(address, min(call.result, _ELEMENTS) * EpollEvent.SIZE)
+        size = EpollEvent.SIZE
+        items = tuple(_epoll_event(data[at : at + size]) for at in range(0, len(data), size))
+        return Array(items, more=call.result > len(items))
+
+
+PollFdsPtr = Annotated[int, PollFds()]
+FdSetPtr = Annotated[int, FdSet()]
+EpollCreateFlags = Annotated[int, Flags(poll.EPOLL_CREATE_NAMES)]
+EpollOperation = Annotated[int, OneOf(poll.EPOLL_CTL_NAMES)]
+EpollEventPtr = Annotated[int, EpollEventIn()]
+EpollEventsPtr = Annotated[int, EpollEventsOut()]
+EventfdFlags = Annotated[int, Flags(poll.EFD_NAMES)]
+InotifyFlags = Annotated[int, Flags(poll.IN_NAMES)]

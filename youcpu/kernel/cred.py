@@ -1,0 +1,53 @@
+"""Who a task acts as: include/linux/cred.h."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+#: include/uapi/linux/capability.h: capabilities 0-40 of Linux 5.9 and later.
+ALL_CAPABILITIES = (1 << 41) - 1
+CAP_CHOWN = 0
+CAP_DAC_OVERRIDE = 1
+CAP_DAC_READ_SEARCH = 2
+CAP_FOWNER = 3
+CAP_FSETID = 4
+CAP_KILL = 5
+CAP_SETGID = 6
+CAP_SETUID = 7
+CAP_SYS_ADMIN = 21
+CAP_SYS_NICE = 23
+CAP_SYS_RESOURCE = 24
+CAP_MKNOD = 27
+
+
+@dataclass(slots=True)
+class Credentials:
+    """Real, effective, saved and file-system ids; `groups` are the supplementary ones."""
+
+    uid: int
+    gid: int
+    euid: int
+    egid: int
+    suid: int
+    sgid: int
+    fsuid: int
+    fsgid: int
+    groups: tuple[int, ...] = ()
+    effective: int = 0
+
+    @classmethod
+    def of(cls, uid: int, gid: int, groups: tuple[int, ...] = ()) -> Credentials:
+        """All ids alike; root has every capability."""
+        capabilities = ALL_CAPABILITIES if uid == 0 else 0
+        return cls(uid, gid, uid, gid, uid, gid, uid, gid, groups, capabilities)
+
+    def as_real(self) -> Credentials:
+        """What access(2) checks by: the real ids; root's capabilities by the real uid."""
+        if self.fsuid == self.uid and self.fsgid == self.gid:
+            return self
+        effective = self.effective if self.uid == 0 else 0
+        return replace(self, fsuid=self.uid, fsgid=self.gid, effective=effective)
+
+    def capable(self, capability: int) -> bool:
+        """Whether the effective set has it (inside this machine only)."""
+        return bool(self.effective >> capability & 1)
