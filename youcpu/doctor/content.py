@@ -94,7 +94,9 @@ def _elf(found: Round, head: bytes) -> Finding:
     reason = reasons.get("elf", "")
     machine = elf_machine(head)
     if machine is None:
-        return Finding(name, f"{shown(name)} is cut: {len(head)} bytes are no ELF header", "get the file again")
+        return Finding(
+            name, f"{shown(name)} is cut: {len(head)} bytes are no ELF header", "get the file again"
+        )
     bits, number, kind = machine
     if kind not in (elf_exec.ET_EXEC, elf_exec.ET_DYN):
         mend = "link it: cc -o PROGRAM FILE.o" if kind == 1 else "run the program that it came from"
@@ -123,7 +125,13 @@ def _with_rules(found: Round, finding: Finding) -> Finding:
     for known in rules_for(found.buffer, found.path):
         rule = known.rule
         assert rule is not None
-        how = "registered" if known.enabled else "switched off" if known.enabled is False else "configured"
+        how = (
+            "registered"
+            if known.enabled
+            else "switched off"
+            if known.enabled is False
+            else "configured"
+        )
         notes.append(
             f"rule {rule.name.decode('utf-8', 'replace')} ({how}, {known.source.decode('utf-8', 'replace')}) "
             f"would take it: {shown(rule.interpreter)}"

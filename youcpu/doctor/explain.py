@@ -136,7 +136,9 @@ def _wrong_kind(error: ExecError, rounds: list[Round], part: str) -> Finding:
             f"write the interpreter's path into {quoted(asker)}",
         )
     mend = "name a program in it" if "directory" in error.reason else "name a regular file"
-    return Finding(error.path, f"{part} {shown(error.path)} cannot be executed: {error.reason}", mend)
+    return Finding(
+        error.path, f"{part} {shown(error.path)} cannot be executed: {error.reason}", mend
+    )
 
 
 def _noexec_mount(task: Task, error: ExecError, part: str) -> Finding:
@@ -166,7 +168,9 @@ def _no_permission(task: Task, error: ExecError, part: str) -> Finding:
     path = error.path
     inode = inode_of(task, path)
     if inode is None:
-        return Finding(path, f"{part} {shown(path)} may not be executed", f"chmod +x {quoted(path)}")
+        return Finding(
+            path, f"{part} {shown(path)} may not be executed", f"chmod +x {quoted(path)}"
+        )
     mode = stat.S_IMODE(inode.mode)
     if not mode & 0o111:
         who = "has no x bit for anyone, and even root needs one"
