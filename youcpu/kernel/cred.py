@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 #: include/uapi/linux/capability.h: capabilities 0-40 of Linux 5.9 and later.
 ALL_CAPABILITIES = (1 << 41) - 1
@@ -40,6 +40,13 @@ class Credentials:
         """All ids alike; root has every capability."""
         capabilities = ALL_CAPABILITIES if uid == 0 else 0
         return cls(uid, gid, uid, gid, uid, gid, uid, gid, groups, capabilities)
+
+    def as_real(self) -> Credentials:
+        """What access(2) checks by: the real ids; root's capabilities by the real uid."""
+        if self.fsuid == self.uid and self.fsgid == self.gid:
+            return self
+        effective = self.effective if self.uid == 0 else 0
+        return replace(self, fsuid=self.uid, fsgid=self.gid, effective=effective)
 
     def capable(self, capability: int) -> bool:
         """Whether the effective set has it (inside this machine only)."""

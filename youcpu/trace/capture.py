@@ -12,6 +12,9 @@ from youcpu.trace.events import SyscallEvent
 class Row(Protocol):
     """What a row of the system call table offers: kernel/syscalls/table.py Syscall."""
 
+    #: Kept for `_plan`, nobody else's business.
+    plan: object
+
     @property
     def number(self) -> int: ...
     @property
@@ -45,15 +48,12 @@ class _Plan:
         self.result = None if type(returns) is SignedLong else returns.captured_result
 
 
-#: By the row's identity: x86-64 and i386 rows of one name may differ.
-_PLANS: dict[int, tuple[Row, _Plan]] = {}
-
-
 def _plan(row: Row) -> _Plan:
-    found = _PLANS.get(id(row))
-    if found is None:
-        found = _PLANS[id(row)] = (row, _Plan(row))
-    return found[1]
+    plan = row.plan
+    if plan is None:
+        plan = row.plan = _Plan(row)
+    assert isinstance(plan, _Plan)
+    return plan
 
 
 def enter(

@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from youcpu.abi.args import Marker, SignedLong
+from youcpu.abi.errno import Errno
+from youcpu.abi.syscalls import syscall_name
+from youcpu.kernel.errors import KernelError
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -31,6 +34,7 @@ class Syscall:
     name: str
     handler: Callable[..., int | None]
     partial: str = ""
+    plan: object = field(default=None, repr=False)
     _parameters: tuple[tuple[str, Marker], ...] | None = field(default=None, repr=False)
     _returns: Marker | None = field(default=None, repr=False)
     _dispatch: Dispatch | None = field(default=None, repr=False)
@@ -94,3 +98,27 @@ def syscall(number: int, partial: str = "") -> Callable[[Handler], Handler]:
         return handler
 
     return declare
+
+
+#: Rows of numbers that are not implemented, made when a program tries one.
+_UNKNOWN: dict[tuple[int, str], Syscall] = {}
+
+
+def unknown(number: int, name: str = "") -> Syscall:
+    """The row of a number that is not implemented: it answers ENOSYS, the trace shows it."""
+    row = _UNKNOWN.get((number, name))
+    if row is None:
+        from youcpu.abi.signatures import unimplemented
+
+        if len(_UNKNOWN) > 1024:  # a program that tries all numbers must not fill our memory
+            _UNKNOWN.clear()
+        known = unimplemented(number, name or syscall_name(number))
+        row = Syscall(number, known.name, _no_such_call)
+        row._parameters, row._returns = known.parameters, known.returns
+        row._dispatch = _no_such_call
+        _UNKNOWN[number, name] = row
+    return row
+
+
+def _no_such_call(task: Task, *registers: int) -> int:
+    raise KernelError(Errno.ENOSYS)

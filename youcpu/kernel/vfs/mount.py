@@ -1,0 +1,172 @@
+"""The mount table and what the VFS has once a machine: fs/namespace.c."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from youcpu.abi.errno import Errno
+from youcpu.kernel.errors import KernelError
+from youcpu.kernel.vfs.dcache import Dentry, DentryRing, d_path
+from youcpu.kernel.vfs.hostfs import HostFdPool, HostTree, StrictHostTree
+from youcpu.kernel.vfs.kmem import KernelMemory
+
+if TYPE_CHECKING:
+    from youcpu.kernel.kernel import Kernel
+    from youcpu.kernel.vfs.console import ConsoleInode
+    from youcpu.kernel.vfs.devtmpfs import DevFs
+    from youcpu.kernel.vfs.file import File
+    from youcpu.kernel.vfs.inode import Inode
+    from youcpu.kernel.vfs.super import SuperBlock
+
+
+@dataclass(slots=True)
+class MountOptions:
+    """What the machine's user asked for. `root`: --rootfs; `writable`: --rw, host paths."""
+
+    root: bytes = b"/"
+    writable: tuple[bytes, ...] = ()
+
+
+@dataclass(slots=True)
+class Mount:
+    """One line of /proc/mounts."""
+
+    number: int
+    root: Dentry
+    sb: SuperBlock
+    source: bytes
+    kind: bytes
+    options: bytes = b"rw,relatime"
+
+
+@dataclass(slots=True)
+class Vfs:
+    """The tree of names of one machine, and the file systems in it."""
+
+    kernel: Kernel
+    kmem: KernelMemory = field(init=False)
+    host_fds: HostFdPool = field(init=False)
+    ring: DentryRing = field(init=False)
+    mounts: list[Mount] = field(init=False)
+    root: Dentry = field(init=False)
+    #: Terminals among the standard descriptors: st_rdev -> host descriptor.
+    terminals: dict[int, int] = field(init=False)
+    consoles: dict[int, ConsoleInode] = field(init=False)
+    devices: DevFs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.kmem = KernelMemory(self.kernel.frames)
+        self.host_fds = HostFdPool()
+        self.ring = DentryRing()
+        self.mounts = []
+        self.terminals = {}
+        self.consoles = {}
+
+    def mount_all(self, options: MountOptions) -> None:
+        """The whole tree: overlay, /proc, /dev, /dev/shm, /sys, --rw directories."""
+        from youcpu.kernel.vfs.devtmpfs import DevFs
+        from youcpu.kernel.vfs.overlay import OverlayFs
+        from youcpu.kernel.vfs.procfs import ProcFs
+        from youcpu.kernel.vfs.tmpfs import TmpFs
+
+        kernel = self.kernel
+        host_root = options.root == b"/"
+        tree = HostTree(b"/") if host_root else StrictHostTree(options.root)
+        overlay = OverlayFs(kernel, tree)
+        self.root = Dentry(b"", overlay.root)
+        self.mounts.append(Mount(1, self.root, overlay, b"overlay", b"overlay"))
+        self.mount(b"/proc", (proc := ProcFs(kernel)).root, proc, b"proc", b"proc")
+        self.devices = dev = DevFs(kernel)
+        self.mount(b"/dev", dev.root, dev, b"devtmpfs", b"devtmpfs")
+        shm = TmpFs(kernel, "tmpfs", dev.dev + 1)
+        self.mount(b"/dev/shm", dev.shared_memory(shm), shm, b"tmpfs", b"tmpfs")
+        if host_root:
+            self._mount_sys()
+
+    def _mount_sys(self) -> None:
+        from youcpu.kernel.vfs.overlay import OverlayFs
+
+        try:
+            sys = OverlayFs(self.kernel, HostTree(b"/sys"), read_only=True)
+        except KernelError:
+            return
+        self.mount(b"/sys", sys.root, sys, b"sysfs", b"sysfs", b"ro,nosuid,nodev,noexec,relatime")
+
+    def mount(
+        self,
+        path: bytes,
+        inode: Inode,
+        sb: SuperBlock,
+        source: bytes,
+        kind: bytes,
+        options: bytes = b"rw,relatime",
+    ) -> None:
+        """Put a file system over a directory; one that is missing is made in the overlay."""
+        place = self.mount_point(path)
+        root = Dentry(b"", inode)
+        root.covers = place
+        place.mounted = root
+        self.mounts.append(Mount(len(self.mounts) + 1, root, sb, source, kind, options))
+
+    def mount_point(self, path: bytes) -> Dentry:
+        """The directory at an absolute path without links, made where it is missing."""
+        from youcpu.kernel.cred import Credentials
+
+        place = self.root
+        for name in path.split(b"/"):
+            if not name:
+                continue
+            known = place.child(name)
+            if known is None:
+                try:
+                    inode = place.inode.lookup(name)
+                except KernelError:
+                    inode = place.inode.create(name, 0o40755, Credentials.of(0, 0))
+                known = place.add(name, inode)
+            place = known.mounted or known
+        return place
+
+    def standard_file(self, fd: int) -> File | None:
+        """A host descriptor (0, 1 or 2) as an open file; None: it is closed."""
+        import fcntl
+        import os
+
+        from youcpu.kernel.vfs.console import ConsoleFile, ConsoleInode
+        from youcpu.kernel.vfs.super import SuperBlock
+
+        try:
+            flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+            name = os.readlink(b"/proc/self/fd/%d" % fd)
+        except FileNotFoundError:
+            name = b"/dev/fd/%d" % fd
+        except OSError:
+            return None
+        inode = ConsoleInode(SuperBlock(self.kernel, "console", 0, 0), fd)
+        self.consoles[fd] = inode
+        if os.isatty(fd):
+            self.terminals.setdefault(inode.rdev, fd)
+            if name.startswith(b"/dev/"):
+                self.devices.add_terminal(name, inode.rdev, inode.uid, inode.gid)
+        return ConsoleFile(Dentry(name, inode), flags)
+
+    def open_terminal(self, rdev: int, dentry: Dentry, flags: int) -> File:
+        """/dev/tty or a terminal by its own name. Raises ENXIO without one."""
+        from youcpu.kernel.vfs.console import ConsoleFile
+
+        fd = self.terminals.get(rdev)
+        if fd is None:
+            if not self.terminals:
+                raise KernelError(Errno.ENXIO)
+            fd = next(iter(self.terminals.values()))
+        return ConsoleFile(Dentry(dentry.name, self.consoles[fd], dentry.parent), flags)
+
+    def mount_id(self, dentry: Dentry) -> int:
+        """Number of the mount that a place belongs to."""
+        while dentry.parent is not None:
+            dentry = dentry.parent
+        return next((mount.number for mount in self.mounts if mount.root is dentry), 0)
+
+    def path_of(self, mount: Mount, root: Dentry) -> bytes:
+        """Where a mount lies, as seen from `root`."""
+        return d_path(mount.root, root)[0]
