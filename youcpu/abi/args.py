@@ -37,7 +37,7 @@ class Capture:
     ) -> None:
         """`fd_path`: path of a descriptor (None: not open), only if someone wants to see it.
 
-        `limit`: bytes of a buffer that are shown; `verbose`: vectors in full.
+        `limit`: bytes of a buffer, elements of an array that are shown; `verbose`: vectors in full.
         """
         self.read = read
         self.fd_path = fd_path

@@ -8,8 +8,6 @@ from youcpu.abi.args import Capture, Marker
 from youcpu.abi.structs import Iovec
 from youcpu.abi.values import Address, Array, Noted, Struct, Text
 
-#: strace shows so many elements of a vector without -v.
-_ELEMENTS = 32
 _IOV_MAX = 1024
 
 
@@ -97,7 +95,7 @@ def iovec(call: Capture, address: int, count: int, left: int | None) -> object:
     """An array of struct iovec; `left` bytes were stored (None: all count, -1: show none)."""
     if not count:
         return Array(())
-    shown = min(count, _IOV_MAX if call.verbose else _ELEMENTS)
+    shown = min(count, _IOV_MAX if call.verbose else call.limit)
     data = call.read(address, shown * Iovec.SIZE) if address else b""
     if len(data) < Iovec.SIZE:
         return Address(address)
@@ -124,7 +122,7 @@ class Strings(Marker):
 
 
 def strings(call: Capture, address: int) -> object:
-    """Elements of a string vector, 32 of them unless all are wanted."""
+    """Elements of a string vector, as many as bytes of a string unless all are wanted."""
     if not address:
         return Address(0)
     items: list[object] = []
@@ -135,7 +133,7 @@ def strings(call: Capture, address: int) -> object:
             return Array(tuple(items), broken_at=at) if items else Address(address)
         if pointer == bytes(8):
             return Array(tuple(items))
-        if len(items) >= _ELEMENTS and not call.verbose:
+        if len(items) >= call.limit and not call.verbose:
             return Array(tuple(items), more=True)
         items.append(string_text(call, int.from_bytes(pointer, "little")))
         at += 8

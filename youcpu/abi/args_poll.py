@@ -10,7 +10,6 @@ from youcpu.abi.args_time import timespec_value, timeval_value
 from youcpu.abi.structs import EpollEvent, PollFd, Timespec, Timeval
 from youcpu.abi.values import Address, Array, Members, Remark, Struct
 
-_ELEMENTS = 32
 #: With -v; the kernel takes no more than the limit of descriptors.
 _MOST = 4096
 
@@ -25,11 +24,7 @@ class PollFds(Marker):
         address = call.raw[index]
         if not count:
             return Array(())
-        data = (
-            call.read(address, min(count, _MOST if call.verbose else _ELEMENTS) * PollFd.SIZE)
-            if address
-            else b""
-        )
+        data = call.read(address, min(count, _MOST if call.verbose else call.limit) * PollFd.SIZE) if address else b""
         if len(data) < PollFd.SIZE:
             return Address(address)
         items: list[object] = []
@@ -54,7 +49,7 @@ class PollFds(Marker):
             entry = PollFd.unpack(data[at : at + PollFd.SIZE])
             if not entry.revents:
                 continue
-            if len(ready) == _ELEMENTS and not call.verbose:
+            if len(ready) == call.limit and not call.verbose:
                 more = True
                 break
             revents = poll.POLL_NAMES.flags(entry.revents & 0xFFFF)
@@ -136,7 +131,7 @@ class EpollEventsOut(Marker):
         address = call.raw[index]
         if call.failed or call.result is None:
             return Address(address)
-        data = call.read(address, min(call.result, _ELEMENTS) * EpollEvent.SIZE)
+        data = call.read(address, min(call.result, call.limit) * EpollEvent.SIZE)
         size = EpollEvent.SIZE
         items = tuple(_epoll_event(data[at : at + size]) for at in range(0, len(data), size))
         return Array(items, more=call.result > len(items))

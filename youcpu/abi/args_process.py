@@ -34,7 +34,6 @@ from youcpu.abi.values import (
     Product,
     Remark,
     Struct,
-    Text,
     WaitStatus,
 )
 
@@ -65,9 +64,8 @@ def utsname_value(data: bytes, call: Capture) -> Struct:
     """struct new_utsname."""
     name = Utsname.unpack(data)
 
-    def text(raw: bytes) -> Text:
-        raw = raw.split(b"\0", 1)[0]
-        return Text(raw, len(raw), string=True)
+    def text(raw: bytes) -> bytes:
+        return raw.split(b"\0", 1)[0]
 
     fields: dict[str, object] = {
         "sysname": text(name.sysname),
@@ -173,7 +171,7 @@ class Groups(Marker):
             return Address(address)
         if not count or not address:
             return Array(()) if address else Address(0)
-        data = call.read(address, 4 * min(count, 32))
+        data = call.read(address, 4 * min(count, call.limit))
         if len(data) < 4:
             return Address(address)
         items = struct.unpack(f"<{len(data) // 4}I", data[: len(data) & ~3])

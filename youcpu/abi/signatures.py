@@ -146,7 +146,7 @@ arch_prctl: ArchPrctlCode ArchPrctlAddr
 setrlimit: RlimitResource RlimitIn
 chroot: Path
 sync:
-mount: CString Path CString HexULong Addr
+mount: Path Path CString HexULong Addr
 umount2: Path UmountFlags
 sethostname: CountedString Size
 setdomainname: CountedString Size

@@ -29,13 +29,12 @@ def sockaddr_value(data: bytes) -> Struct:
         fields["nl_pid"] = int.from_bytes(data[4:8], "little")
         fields["nl_groups"] = GroupMask(int.from_bytes(data[8:12], "little"))
     elif len(data) > 2:
-        fields["sa_data"] = Text(data[2:], len(data) - 2)
+        fields["sa_data"] = data[2:]
     return Struct(fields)
 
 
-def _unix_path(path: bytes) -> Text:
+def _unix_path(path: bytes) -> object:
     if path[:1] == b"\0":
         # Abstract: not ended by NUL, written with @.
-        return Text(path[1:], len(path) - 1, prefix="@")
-    name = path.split(b"\0", 1)[0]
-    return Text(name, len(name), string=True)
+        return Text(path[1:], len(path) - 1, prefix="@", whole=True)
+    return path.split(b"\0", 1)[0]

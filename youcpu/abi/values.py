@@ -107,6 +107,8 @@ class Text:
     string: bool = False
     #: What stands before the quotes: `@` of an abstract socket.
     prefix: str = ""
+    #: Never cut, however few bytes are wanted.
+    whole: bool = False
 
 
 @record

@@ -70,7 +70,7 @@ def _quote(data: bytes, style: Style) -> str:
 
 
 def _text(value: Text, style: Style) -> str:
-    data = value.data[: style.string_limit]
+    data = value.data if value.whole else value.data[: style.string_limit]
     cut = "..." if value.length > len(data) else ""
     return f"{value.prefix}{_quote(data, style)}{cut}"
 
