@@ -94,8 +94,6 @@ class Walk:
             if name == b"..":
                 self._dotdot()
                 continue
-            if len(name) > NAME_MAX:
-                raise KernelError(Errno.ENAMETOOLONG)
             if last and not follow_last:
                 return Last(self.place, name, trailing, None)
             dentry = self._step(name, last)
@@ -180,6 +178,8 @@ def lookup_one(task: Task, directory: Dentry, name: bytes) -> Dentry:
     dentry = directory.child(name)
     if dentry is not None and dentry.inode.is_dir:
         return dentry.mounted or dentry
+    if len(name) > NAME_MAX:
+        raise KernelError(Errno.ENAMETOOLONG)
     # Other kinds are looked up anew: the host may have changed them.
     inode = directory.inode.lookup(name)
     if dentry is None or dentry.inode is not inode:
