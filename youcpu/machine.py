@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
 
+from youcpu.abi.fcntl import AT_FDCWD
 from youcpu.hardware.cpu import Cpu
 from youcpu.hardware.memory import Ram
 from youcpu.kernel.cred import Credentials
@@ -13,7 +13,6 @@ from youcpu.kernel.errors import KernelError
 from youcpu.kernel.exec.binprm import KernelArguments
 from youcpu.kernel.exec.exec import do_execveat_common, finish
 from youcpu.kernel.exec.load_elf import load_elf_image
-from youcpu.kernel.exec.open import AT_FDCWD
 from youcpu.kernel.exec.stages import stage_sink
 from youcpu.kernel.kernel import Kernel
 from youcpu.kernel.rlimit import RLIMIT_STACK, Rlimits
@@ -22,6 +21,7 @@ from youcpu.kernel.task import RUNNING, Task, ThreadGroup
 from youcpu.kernel.vfs.fdtable import FdTable
 from youcpu.kernel.vfs.mount import MountOptions
 from youcpu.kernel.vfs.namei import LOOKUP_FOLLOW, FsStruct, path_lookup
+from youcpu.record import field, record
 from youcpu.trace.tracer import Tracer
 
 #: PID of the first program; its parent is the machine's init, 1.
@@ -32,7 +32,7 @@ class TimeLimit(Exception):
     """The run took longer than its user allowed."""
 
 
-@dataclass(slots=True)
+@record
 class MachineOptions:
     """What the user of a machine can choose. Sizes in bytes, times in ns or s as named."""
 
@@ -62,6 +62,7 @@ class Machine:
         if options.aslr:
             self.kernel.enable_aslr()
         self.kernel.vfs.mount_all(MountOptions(options.rootfs, options.writable))
+        self.first_pid = FIRST_PID
         self._deadline: float | None = None
 
     def new_task(self) -> Task:

@@ -47,7 +47,8 @@ _MASK64 = (1 << 64) - 1
 _FPU_OFFSET = 600
 
 GENERAL_REGISTERS = (
-    "rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15".split()
+    "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+    "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
 )  # fmt: skip
 
 #: Vectors that push an error code (SDM vol. 3A, table 6-1).
@@ -72,6 +73,8 @@ class Cpu:
         self._keep: list[Any] = []
         self._syscall_lengths: dict[int, int] = {}
         self._stale_code = False
+        #: Registers before an instruction that must not have happened.
+        self._undo: bytes | None = None
         engine = ctypes.c_void_p()
         self._check(library.uc_open(uc.ARCH_X86, uc.MODE_64, ctypes.byref(engine)))
         self._engine = engine
@@ -354,7 +357,6 @@ class Cpu:
     def _install_block_counter(self) -> None:
         """Counts blocks and stops at zero in machine code, at full speed (trap 6)."""
         self._counter: memoryview | None = None
-        self._undo: bytes | None = None
         self._loaded = 0
         self._blocks_before = 0
         if platform.machine().lower() not in ("x86_64", "amd64") or not hasattr(mmap, "PROT_EXEC"):

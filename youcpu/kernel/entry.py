@@ -137,8 +137,6 @@ class Entry:
         task.restart = None
         task.end_signal_wait()
         if task.exited:
-            if call.event is not None:
-                self.tracer.emit(call.event)
             self.cpu.stop()
             return
         self.state[RAX] = result & _MASK

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from youcpu.abi.args import Capture
+from youcpu.abi.args_signal import siginfo_value
 from youcpu.hardware.memory import PAGE_SHIFT
 from youcpu.hardware.paging import PF_INSTR, PF_USER, PF_WRITE
 from youcpu.kernel.mm.uaccess import copy_from_user_partial
+from youcpu.kernel.sigframe import pack_siginfo
+from youcpu.kernel.vfs.dcache import d_path
 from youcpu.trace.capture import enter, leave
 from youcpu.trace.events import BlockedEvent, ExitEvent, FaultEvent, SignalEvent, SyscallEvent
 from youcpu.trace.tracer import Tracer
@@ -17,6 +20,12 @@ if TYPE_CHECKING:
     from youcpu.kernel.signal import SigInfo
     from youcpu.kernel.syscalls.table import Syscall
     from youcpu.kernel.task import Task
+    from youcpu.kernel.vfs.file import File
+
+
+def describe_path(file: File, task: Task) -> bytes:
+    """What /proc/PID/fd shows for an open file."""
+    return d_path(file.dentry, task.fs.root)[0]
 
 
 class Probes:
@@ -26,6 +35,8 @@ class Probes:
         self.tracer = tracer
         self.clock = clock
         self._captures: dict[int, Capture] = {}
+        #: Calls that have not returned, by pid: the exit of a task ends its call too.
+        self._open: dict[int, SyscallEvent] = {}
 
     def _capture(self, task: Task) -> Capture:
         capture = self._captures.get(task.pid)
@@ -36,9 +47,12 @@ class Probes:
 
             def fd_path(fd: int) -> bytes | None:
                 file = task.files.files.get(fd)
-                return None if file is None else file.path(task.fs.root)
+                return None if file is None else describe_path(file, task)
 
-            capture = self._captures[task.pid] = Capture((), None, read, fd_path)
+            tracer = self.tracer
+            capture = self._captures[task.pid] = Capture(
+                read, fd_path if tracer.fd_paths else None, tracer.string_limit, tracer.verbose
+            )
         return capture
 
     def enter(
@@ -48,10 +62,13 @@ class Probes:
         if not self.tracer.wants_syscall(row.name):
             return None
         now = self.clock.realtime_ns()
-        return enter(row, arguments, self._capture(task), task.pid, now, i386)
+        event = enter(row, arguments, self._capture(task), task.pid, now, i386)
+        self._open[task.pid] = event
+        return event
 
     def leave(self, task: Task, row: Syscall, event: SyscallEvent, result: int) -> None:
         """It returned."""
+        self._open.pop(task.pid, None)
         leave(event, row, result, self._capture(task), self.clock.realtime_ns())
         self.tracer.emit(event)
 
@@ -73,7 +90,7 @@ class Probes:
         if area is not None:
             name = area.name.encode()
             if area.file is not None:
-                name = area.file.path(task.fs.root)
+                name = describe_path(area.file, task)
                 offset = area.page_index(address) << PAGE_SHIFT
         self.tracer.emit(
             FaultEvent(
@@ -85,12 +102,20 @@ class Probes:
     def signal(self, task: Task, info: SigInfo) -> None:
         """A signal is delivered."""
         self.tracer.emit(
-            SignalEvent(task.pid, self.clock.realtime_ns(), info.signo, info.value_struct())
+            SignalEvent(
+                task.pid,
+                self.clock.realtime_ns(),
+                info.signo,
+                siginfo_value(pack_siginfo(info), self._capture(task)),
+            )
         )
 
     def exit(self, task: Task, status: int, thread: bool) -> None:
         """A task is gone; `status` as wait4(2) gives it."""
         self._captures.pop(task.pid, None)
+        call = self._open.pop(task.pid, None)
+        if call is not None:
+            self.tracer.emit(call)
         signal = status & 0x7F
         event = ExitEvent(
             task.pid, self.clock.realtime_ns(), status >> 8 if not signal else 0, signal,

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Protocol
 
 from youcpu.abi.args import Capture, Marker, SignedLong
-from youcpu.abi.values import PENDING
+from youcpu.abi.values import PENDING, Remark
 from youcpu.trace.events import SyscallEvent
 
 
 class Row(Protocol):
     """What a row of the system call table offers: kernel/syscalls/table.py Syscall."""
+
+    #: Kept for `_plan`, nobody else's business.
+    plan: object
 
     @property
     def number(self) -> int: ...
@@ -45,15 +48,12 @@ class _Plan:
         self.result = None if type(returns) is SignedLong else returns.captured_result
 
 
-#: By the row's identity: x86-64 and i386 rows of one name may differ.
-_PLANS: dict[int, tuple[Row, _Plan]] = {}
-
-
 def _plan(row: Row) -> _Plan:
-    found = _PLANS.get(id(row))
-    if found is None:
-        found = _PLANS[id(row)] = (row, _Plan(row))
-    return found[1]
+    plan = row.plan
+    if plan is None:
+        plan = row.plan = _Plan(row)
+    assert isinstance(plan, _Plan)
+    return plan
 
 
 def enter(
@@ -84,8 +84,12 @@ def leave(event: SyscallEvent, row: Row, result: int, capture: Capture, time_ns:
     if -4096 < result < 0:
         return
     if plan.result is not None:
-        event.returned = plan.result(result, capture)
+        event.returned, event.remark = plan.result(result, capture)
     for index, outcome in plan.decides:
         found = outcome(index, capture)
         if found is not None:
-            event.returned, event.remark = found
+            event.returned, remark = found
+            if event.remark is None or remark is None:
+                event.remark = remark or event.remark
+            else:
+                event.remark = Remark(event.remark.parts | remark.parts)

@@ -41,16 +41,23 @@ class Tracer:
         "_names",
         "exec_stages",
         "faults",
+        "fd_paths",
         "instructions",
         "maps",
         "signals",
         "sinks",
+        "string_limit",
         "switches",
         "syscalls",
+        "verbose",
     )
 
     def __init__(self) -> None:
         self.sinks: list[Sink] = []
+        #: Bytes of a buffer that are captured; vectors in full; paths behind descriptors.
+        self.string_limit = 32
+        self.verbose = False
+        self.fd_paths = False
         self._emitters: dict[type[Event], tuple[Callable[[Event], None], ...]] = {}
         #: System calls that are wanted, None: all.
         self._names: frozenset[str] | None = None

@@ -6,8 +6,8 @@ import struct
 from typing import TYPE_CHECKING
 
 from youcpu.abi.args import Addr, HexULong, Int, Long, Size, UInt
+from youcpu.abi.args_prctl import ArchPrctlAddr, ArchPrctlCode
 from youcpu.abi.args_process import (
-    ArchPrctlCode,
     Gid,
     Pid,
     RobustListPtr,
@@ -357,7 +357,7 @@ def capset(task: Task, header: Addr, data: Addr) -> Int:
 
 
 @syscall(158)
-def arch_prctl(task: Task, code: ArchPrctlCode, addr: Addr) -> Long:
+def arch_prctl(task: Task, code: ArchPrctlCode, addr: ArchPrctlAddr) -> Long:
     """arch_prctl(2): the bases of FS and GS."""
     state = task.kernel.cpu.state
     if code in (ARCH_SET_FS, ARCH_SET_GS):

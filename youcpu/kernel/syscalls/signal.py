@@ -295,9 +295,8 @@ def _read_siginfo(task: Task, address: int, signo: int) -> SigInfo:
 def rt_sigqueueinfo(task: Task, pid: Pid, sig: Signal, info: Addr) -> Int:
     """rt_sigqueueinfo(2)."""
     queued = _read_siginfo(task, info, sig)
-    if queued.code >= 0 or queued.code == SI_TKILL:
-        if pid != task.tgid:
-            raise KernelError(Errno.EPERM)
+    if (queued.code >= 0 or queued.code == SI_TKILL) and pid != task.tgid:
+        raise KernelError(Errno.EPERM)
     group = task.kernel.groups.get(pid)
     if group is None:
         raise KernelError(Errno.ESRCH)

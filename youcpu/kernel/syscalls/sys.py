@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from youcpu.abi.args import Addr, HexULong, Int, Long, Size, UInt
+from youcpu.abi.args import Addr, Int, Long, Size, UInt
 from youcpu.abi.args_futex import (
     FutexAddr2,
     FutexOp,
@@ -14,12 +14,12 @@ from youcpu.abi.args_futex import (
     FutexVal3,
 )
 from youcpu.abi.args_io import ReadBuffer, WriteBuffer
+from youcpu.abi.args_prctl import PrctlArg2, PrctlArg3, PrctlArg4, PrctlArg5, PrctlOption
 from youcpu.abi.args_process import (
     CpuSetIn,
     CpuSetOut,
     GetrandomFlags,
     Pid,
-    PrctlOption,
     PriorityWhich,
     RlimitIn,
     RlimitOut,
@@ -163,7 +163,7 @@ def prlimit64(
     target = task.kernel.tasks.get(pid) if pid else task
     if target is None:
         raise KernelError(Errno.ESRCH)
-    old = _do_prlimit(task, target, resource, new)  # type: ignore[arg-type]
+    old = _do_prlimit(task, target, resource, new)
     if old_limit:
         copy_to_user(task, old_limit, struct.pack("<QQ", *old))
     return 0
@@ -338,7 +338,7 @@ def getcpu(task: Task, cpu: UIntOut, node: UIntOut, tcache: Addr) -> Int:
 
 @syscall(157, partial="names, dumpable, death signal, timer slack, no_new_privs, bounding set")
 def prctl(
-    task: Task, option: PrctlOption, a2: HexULong, a3: HexULong, a4: HexULong, a5: HexULong
+    task: Task, option: PrctlOption, a2: PrctlArg2, a3: PrctlArg3, a4: PrctlArg4, a5: PrctlArg5
 ) -> Int:
     """prctl(2)."""
     match option:

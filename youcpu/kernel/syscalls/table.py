@@ -11,12 +11,13 @@ int (None: 0) or raises KernelError or Blocked.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from youcpu.abi.args import HexULong, Int, Marker, SignedLong
+from youcpu.abi.args import Marker, SignedLong
 from youcpu.abi.errno import Errno
+from youcpu.abi.syscalls import syscall_name
 from youcpu.kernel.errors import KernelError
+from youcpu.record import field, record
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -25,7 +26,7 @@ Handler = TypeVar("Handler", bound=Callable[..., int | None])
 Dispatch = Callable[["Task", int, int, int, int, int, int], int | None]
 
 
-@dataclass(slots=True)
+@record
 class Syscall:
     """One row: `partial` says what of the call is missing, empty when all is there."""
 
@@ -33,6 +34,7 @@ class Syscall:
     name: str
     handler: Callable[..., int | None]
     partial: str = ""
+    plan: object = field(default=None, repr=False)
     _parameters: tuple[tuple[str, Marker], ...] | None = field(default=None, repr=False)
     _returns: Marker | None = field(default=None, repr=False)
     _dispatch: Dispatch | None = field(default=None, repr=False)
@@ -98,16 +100,25 @@ def syscall(number: int, partial: str = "") -> Callable[[Handler], Handler]:
     return declare
 
 
+#: Rows of numbers that are not implemented, made when a program tries one.
+_UNKNOWN: dict[tuple[int, str], Syscall] = {}
+
+
 def unknown(number: int, name: str = "") -> Syscall:
     """The row of a number that is not implemented: it answers ENOSYS, the trace shows it."""
-    if not name:
-        from youcpu.abi.syscalls import syscall_name
+    row = _UNKNOWN.get((number, name))
+    if row is None:
+        from youcpu.abi.signatures import unimplemented
 
-        name = syscall_name(number)
+        if len(_UNKNOWN) > 1024:  # a program that tries all numbers must not fill our memory
+            _UNKNOWN.clear()
+        known = unimplemented(number, name or syscall_name(number))
+        row = Syscall(number, known.name, _no_such_call)
+        row._parameters, row._returns = known.parameters, known.returns
+        row._dispatch = _no_such_call
+        _UNKNOWN[number, name] = row
+    return row
 
-    def no_such_call(
-        task: Task, a: HexULong, b: HexULong, c: HexULong, d: HexULong, e: HexULong, f: HexULong
-    ) -> Int:
-        raise KernelError(Errno.ENOSYS)
 
-    return Syscall(number, name, no_such_call)
+def _no_such_call(task: Task, *registers: int) -> int:
+    raise KernelError(Errno.ENOSYS)
