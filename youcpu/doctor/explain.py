@@ -120,7 +120,7 @@ def _eacces(task: Task, error: ExecError, rounds: list[Round]) -> Finding:
     if error.stage == "read":
         return Finding(
             path,
-            f"{shown(path)} may be executed but not read: Linux would run it, youcpu cannot read it",
+            f"{shown(path)} may be executed but not read: Linux would run it, youcpu cannot",
             f"chmod +r {quoted(path)}, or run youcpu as its owner",
         )
     return _no_permission(task, error, part)
@@ -136,7 +136,9 @@ def _wrong_kind(error: ExecError, rounds: list[Round], part: str) -> Finding:
             f"write the interpreter's path into {quoted(asker)}",
         )
     mend = "name a program in it" if "directory" in error.reason else "name a regular file"
-    return Finding(error.path, f"{part} {shown(error.path)} cannot be executed: {error.reason}", mend)
+    return Finding(
+        error.path, f"{part} {shown(error.path)} cannot be executed: {error.reason}", mend
+    )
 
 
 def _noexec_mount(task: Task, error: ExecError, part: str) -> Finding:
@@ -166,13 +168,16 @@ def _no_permission(task: Task, error: ExecError, part: str) -> Finding:
     path = error.path
     inode = inode_of(task, path)
     if inode is None:
-        return Finding(path, f"{part} {shown(path)} may not be executed", f"chmod +x {quoted(path)}")
+        return Finding(
+            path, f"{part} {shown(path)} may not be executed", f"chmod +x {quoted(path)}"
+        )
     mode = stat.S_IMODE(inode.mode)
     if not mode & 0o111:
         who = "has no x bit for anyone, and even root needs one"
         mend = f"chmod +x {quoted(path)}"
     else:
-        who = f"has an x bit, but not for user {task.cred.fsuid} (owner {inode.uid}, group {inode.gid})"
+        owner = f"owner {inode.uid}, group {inode.gid}"
+        who = f"has an x bit, but not for user {task.cred.fsuid} ({owner})"
         mend = f"chmod a+x {quoted(path)}, or run it as its owner"
     return Finding(path, f"{part} {shown(path)} (mode {mode:04o}) {who}", mend)
 

@@ -12,9 +12,7 @@ class Finding:
 
     __slots__ = ("mend", "notes", "path", "reason")
 
-    def __init__(
-        self, path: bytes, reason: str, mend: str, notes: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, path: bytes, reason: str, mend: str, notes: tuple[str, ...] = ()) -> None:
         self.path = path
         self.reason = reason
         self.mend = mend
@@ -34,4 +32,8 @@ def quoted(path: bytes) -> str:
         return text
     if text.isprintable():
         return "'" + text.replace("'", "'\\''") + "'"
-    return "$'" + "".join(c if c.isprintable() and c not in "'\\" else repr(c)[1:-1] for c in text) + "'"
+    return (
+        "$'"
+        + "".join(c if c.isprintable() and c not in "'\\" else repr(c)[1:-1] for c in text)
+        + "'"
+    )

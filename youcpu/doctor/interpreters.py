@@ -50,7 +50,11 @@ _STYLES = (
     (rb"/system/bin/linker(64)?$", "Android", "get the program built for Linux"),
     (rb"/lib/ld-linux-aarch64\.so\.1$", "64-bit ARM with glibc", "apt install libc6:arm64"),
     (rb"/libexec/ld-elf\.so\.1$", "FreeBSD", "get the program built for Linux"),
-    (rb"/(home/linuxbrew|opt/homebrew)/", "Homebrew", "install Homebrew, or brew postinstall glibc"),
+    (
+        rb"/(home/linuxbrew|opt/homebrew)/",
+        "Homebrew",
+        "install Homebrew, or brew postinstall glibc",
+    ),
 )
 
 
@@ -80,12 +84,13 @@ def elf_interpreter_finding(task: Task, program: bytes, path: bytes) -> Finding:
         f"({finding.reason})"
     )
     if here is not None:
-        finding.reason += f"; a loader of that name is at {shown(here)}: the program was linked for another root"
+        finding.reason += (
+            f"; a loader of that name is at {shown(here)}: the program was linked for another root"
+        )
         finding.mend = f"patchelf --set-interpreter {quoted(here)} {quoted(program)}"
     else:
-        finding.mend = (
-            f"put the loader there, or: patchelf --set-interpreter {GLIBC.decode()} {quoted(program)}"
-        )
+        patch = f"patchelf --set-interpreter {GLIBC.decode()} {quoted(program)}"
+        finding.mend = f"put the loader there, or: {patch}"
     return finding
 
 
@@ -95,8 +100,9 @@ def script_interpreter_finding(task: Task, script: bytes, path: bytes) -> Findin
     if odd is not None:
         return odd
     finding = lookup_finding(task, path, "the interpreter")
-    finding.reason = f"the first line of {shown(script)} names the interpreter {shown(path)}, and " + (
-        finding.reason
+    finding.reason = (
+        f"the first line of {shown(script)} names the interpreter {shown(path)}, and "
+        + (finding.reason)
     )
     if finding.path.rstrip(b"/") != path.rstrip(b"/"):
         return finding
@@ -107,7 +113,9 @@ def script_interpreter_finding(task: Task, script: bytes, path: bytes) -> Findin
     )
     if here is not None:
         finding.reason += f"; {shown(name)} is at {shown(here)}"
-        finding.mend = f"write #!{here.decode('utf-8', 'replace')} in the first line of {quoted(script)}"
+        finding.mend = (
+            f"write #!{here.decode('utf-8', 'replace')} in the first line of {quoted(script)}"
+        )
     elif not path.startswith(b"/"):
         finding.mend = (
             f"write an absolute path in the first line of {quoted(script)}: "

@@ -25,9 +25,7 @@ class Failure:
 
     __slots__ = ("errno", "links", "parent", "prefix")
 
-    def __init__(
-        self, prefix: bytes, errno: Errno, links: list[tuple[bytes, bytes]]
-    ) -> None:
+    def __init__(self, prefix: bytes, errno: Errno, links: list[tuple[bytes, bytes]]) -> None:
         self.prefix = prefix
         self.parent = prefix.rstrip(b"/").rpartition(b"/")[0] or (
             b"/" if prefix.startswith(b"/") else b"."
@@ -93,7 +91,9 @@ def lookup_finding(task: Task, path: bytes, what: str) -> Finding:
                 f"write {quoted(path.rstrip(b'/'))}",
             )
         return Finding(path, f"{what} {shown(path)} is there now", "try again")
-    via = "".join(f"{shown(link)} is a symbolic link to {shown(to)}; " for link, to in failure.links)
+    via = "".join(
+        f"{shown(link)} is a symbolic link to {shown(to)}; " for link, to in failure.links
+    )
     explain = {
         Errno.ENOENT: _missing,
         Errno.EACCES: _unsearchable,
@@ -183,7 +183,9 @@ def _loop(task: Task, failure: Failure, path: bytes) -> Finding:
     link, target = failure.links[-1]
     if len(failure.links) == 1 or link in (seen for seen, _ in failure.links[:-1]):
         chain = " -> ".join(shown(link) for link, _ in failure.links)
-        reason = f"the symbolic link {shown(link)} leads back to itself ({chain} -> {shown(target)})"
+        reason = (
+            f"the symbolic link {shown(link)} leads back to itself ({chain} -> {shown(target)})"
+        )
     else:
         reason = f"more than {MAXSYMLINKS} symbolic links on the way; the last is {shown(link)}"
     return Finding(link, reason, f"make the link point at a file: ln -sfn TARGET {quoted(link)}")

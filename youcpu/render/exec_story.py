@@ -17,9 +17,7 @@ def argument(value: str) -> str:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         text = value
-    escaped = "".join(
-        c if c.isprintable() and c not in '"\\' else _escape(c) for c in text
-    )
+    escaped = "".join(c if c.isprintable() and c not in '"\\' else _escape(c) for c in text)
     return f'"{escaped}"'
 
 
@@ -38,9 +36,7 @@ def vector(values: Sequence[str]) -> str:
     return "[" + ", ".join(argument(value) for value in values) + "]"
 
 
-def story(
-    document: Mapping[str, Any], rounds: Sequence[tuple[bytes, bytes, int]]
-) -> list[str]:
+def story(document: Mapping[str, Any], rounds: Sequence[tuple[bytes, bytes, int]]) -> list[str]:
     """All of one file. `rounds`: (name, first 256 bytes, size) of each file of the chain."""
     lines = []
     for number, (found, (_, buffer, size)) in enumerate(
@@ -73,7 +69,9 @@ def _answer(found: Mapping[str, Any]) -> str:
     if kind in ("elf", "compat_elf"):
         words = "an ELF program" if kind == "elf" else "a 32-bit ELF program"
         interpreter = found.get("elf_interpreter")
-        return words + (f", ELF interpreter {path_text(interpreter)}" if interpreter else ", static")
+        return words + (
+            f", ELF interpreter {path_text(interpreter)}" if interpreter else ", static"
+        )
     last = found["answers"][-1] if found["answers"] else None
     if last is not None and last["answer"] != "ENOEXEC":
         return f"the {last['handler']} format fails with {last['answer']}"
@@ -111,7 +109,9 @@ def _shell(shell: Mapping[str, Any] | None) -> list[str]:
     if shell is None:
         return []
     if shell["action"] == "refuse":
-        return ["   a shell  sees a NUL in the first line, takes it for a binary, and exits with 126"]
+        return [
+            "   a shell  sees a NUL in the first line, takes it for a binary, and exits with 126"
+        ]
     return [f"   a shell  runs it by itself then: {' '.join(map(path_text, shell['argv']))}"]
 
 
