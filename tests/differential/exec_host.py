@@ -1,4 +1,4 @@
-"""The host's own kernel as the judge of exec: many execs a second through fixtures/exec/launch.c."""
+"""The host's own kernel as the judge of exec: many execs through fixtures/exec/launch.c."""
 
 from __future__ import annotations
 
