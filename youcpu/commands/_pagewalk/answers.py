@@ -81,7 +81,7 @@ class TableAnswers:
 
     def mapping_rows(self, frame: int) -> Iterator[MappingRow]:
         for space in self.spaces:
-            if frame & -4096 == space.registers.root:
+            if frame & -4096 == space.registers.root & -4096:
                 yield MappingRow(space.label, 0, space.registers.cr3, "CR3", "root", 0, "", "")
             for found in frame_mappings(space.tables, frame):
                 rights = rights_text((found.entry ^ PTE_NX) & found.upper) if found.leaf else ""
