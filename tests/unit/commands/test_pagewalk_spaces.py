@@ -139,6 +139,11 @@ def test_swap_entries_are_shown_as_such() -> None:
     assert (stats.swapped, stats.prot_none, stats.not_present) == (1, 1, 0)
 
 
+def test_protection_keys_are_shown() -> None:
+    view = walk_view(space({0x1000: 0x8000 | FLAGS | 5 << p.PTE_PKEY_SHIFT}), 0x1000)
+    assert view.steps[-1].flags == ["P", "W", "U", "key=5"]
+
+
 def test_bytes_at_the_end_of_a_page_stay_in_it() -> None:
     view = walk_view(space({0x1000: 0x8000 | FLAGS}), 0x1FFC)
     assert view.data == bytes(4)

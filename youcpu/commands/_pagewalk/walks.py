@@ -9,6 +9,8 @@ from youcpu.hardware.paging import (
     PAE,
     PTE_ADDRESS,
     PTE_NX,
+    PTE_PKEY,
+    PTE_PKEY_SHIFT,
     PTE_U,
     PTE_W,
     Mode,
@@ -86,6 +88,8 @@ def _step_view(step: Step, found: Walk) -> StepView:
     mode = found.mode
     assert mode is not None
     names = [] if step.entry is None else flag_names(step.entry, step.rules, step.leaf)
+    if step.leaf and step.entry is not None and mode.sign_extended and step.entry & PTE_PKEY:
+        names.append(f"key={(step.entry & PTE_PKEY) >> PTE_PKEY_SHIFT}")
     note, story = _meaning(step, found, mode)
     where = f"bits {level.shift + level.index_bits - 1}..{level.shift} of the address"
     return StepView(
