@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from conftest import CODE, DATA, EXECUTABLE, READ_ONLY, STACK, WRITABLE, Board
+from board import CODE, DATA, EXECUTABLE, READ_ONLY, STACK, WRITABLE, Board
 
 from youcpu.hardware import unicorn_library as uc
 from youcpu.hardware.cpu import (
