@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from youcpu.kernel.task import Task
     from youcpu.kernel.vfs.dcache import Dentry
     from youcpu.kernel.vfs.file import File
+    from youcpu.kernel.vfs.inotify import InotifyWatch
     from youcpu.kernel.vfs.super import SuperBlock
 
 MAY_EXEC = 1
@@ -96,7 +97,7 @@ class Inode:
         #: fs/locks.c state, made by the first lock.
         self.locks: object = None
         #: inotify watches, made by the first.
-        self.watches: object = None
+        self.watches: list[InotifyWatch] | None = None
 
     @property
     def kind(self) -> int:
@@ -222,6 +223,10 @@ class Inode:
     def truncate(self, size: int) -> None:
         """Set the length of a regular file."""
         raise KernelError(Errno.EINVAL)
+
+    def fallocate(self, mode: int, offset: int, end: int) -> None:
+        """fallocate(2) on [offset, end)."""
+        raise KernelError(Errno.EOPNOTSUPP)
 
     def setattr(
         self,

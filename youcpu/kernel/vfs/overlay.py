@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import O_ACCMODE, O_WRONLY
+from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.vfs.dcache import follow_up
 from youcpu.kernel.vfs.hostfs import HostFile, HostTree
@@ -248,6 +249,9 @@ class LowerFile(LowerMixin, MemFile):
         valid = min(size, self.content.limit - offset)
         data = self.content.host.pread(valid, offset) if valid > 0 else b""
         return data + bytes(size - len(data))
+
+    def backed_pages(self) -> int:
+        return (min(self.content.limit, self.size) + PAGE_SIZE - 1) >> PAGE_SHIFT
 
     def before_write(self) -> None:
         self.before_change()
