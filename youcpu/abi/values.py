@@ -39,6 +39,18 @@ class Device(int):
     __slots__ = ()
 
 
+class Date(int):
+    """Seconds since 1970 as a date alone."""
+
+    __slots__ = ()
+
+
+class GroupMask(int):
+    """Netlink groups, hexadecimal with at least six digits."""
+
+    __slots__ = ()
+
+
 class LongPath(bytes):
     """The start of a path that is longer than any may be."""
 
@@ -53,12 +65,6 @@ class Mask(int):
 
 class Product(int):
     """A limit in KiB, written as `8192*1024`."""
-
-    __slots__ = ()
-
-
-class HugeSize(int):
-    """Logarithm of a huge page's size: `21<<MAP_HUGE_SHIFT`."""
 
     __slots__ = ()
 
@@ -100,6 +106,8 @@ class Text:
     string: bool = False
     #: What stands before the quotes: `@` of an abstract socket.
     prefix: str = ""
+    #: Never cut, however few bytes are wanted.
+    whole: bool = False
 
 
 @dataclass(slots=True)
@@ -118,6 +126,15 @@ class Array:
 
     items: tuple[object, ...]
     more: bool = False
+    #: Where memory ended before the array did; 0: it did not.
+    broken_at: int = 0
+
+
+@dataclass(slots=True)
+class Members:
+    """A set of numbers: descriptors of select(2), CPUs."""
+
+    items: tuple[object, ...]
 
 
 @dataclass(slots=True)
@@ -126,6 +143,14 @@ class Struct:
 
     fields: dict[str, object]
     brief: tuple[str, ...] | None = None
+
+
+@dataclass(slots=True)
+class Shifted:
+    """A part of a number: `21<<MAP_HUGE_SHIFT`."""
+
+    value: object
+    shift: int | str
 
 
 @dataclass(slots=True)
@@ -181,7 +206,9 @@ class Call:
     """A value as the C expression that makes it: `htons(80)`."""
 
     function: str
-    argument: object
+    arguments: tuple[object, ...]
+    #: It says for itself what it fills in: no field name in front.
+    bare: bool = False
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from youcpu.abi.values import Struct
+from youcpu.abi.values import Remark, Struct
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class SyscallEvent(Event):
     arguments: list[object]
     result: int | None = None
     returned: object = None
-    remark: object = None
+    remark: Remark | None = None
     duration_ns: int = 0
     #: The `int 0x80` table was used.
     i386: bool = False
