@@ -14,6 +14,14 @@ from youcpu.abi.args import (
     UInt,
     ULong,
 )
+from youcpu.abi.args_clone import (
+    Clone3Ptr,
+    CloneChildTid,
+    CloneFlags,
+    CloneParentTid,
+    CloneStack,
+    CloneTls,
+)
 from youcpu.abi.args_fcntl import (
     FcntlArg,
     FcntlCommand,
@@ -126,8 +134,6 @@ from youcpu.abi.args_prctl import (
     PrctlOption,
 )
 from youcpu.abi.args_process import (
-    Clone3Ptr,
-    CloneFlags,
     CpuSetIn,
     CpuSetOut,
     GetrandomFlags,
@@ -220,7 +226,11 @@ __all__ = [
     "CString",
     "ClockId",
     "Clone3Ptr",
+    "CloneChildTid",
     "CloneFlags",
+    "CloneParentTid",
+    "CloneStack",
+    "CloneTls",
     "CloseRangeFlags",
     "CountedString",
     "CpuSetIn",
