@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
-from youcpu.abi.args import Int, UInt
+from youcpu.abi.args import Addr, Int, Size, UInt
 from youcpu.abi.args_file import (
     AccessMode,
     CloseRangeFlags,
@@ -42,8 +43,15 @@ from youcpu.abi.fcntl import (
     O_TMPFILE,
     O_TRUNC,
     O_WRONLY,
+    RESOLVE_BENEATH,
+    RESOLVE_CACHED,
+    RESOLVE_IN_ROOT,
+    RESOLVE_NO_MAGICLINKS,
+    RESOLVE_NO_SYMLINKS,
+    RESOLVE_NO_XDEV,
 )
 from youcpu.kernel.errors import KernelError
+from youcpu.kernel.mm.uaccess import copy_from_user
 from youcpu.kernel.syscalls.table import syscall
 from youcpu.kernel.vfs.file import File
 from youcpu.kernel.vfs.inode import MAY_EXEC
@@ -107,6 +115,42 @@ def open_(task: Task, filename: Path, flags: OpenFlags, mode: CreateMode) -> Fd:
 @syscall(257)
 def openat(task: Task, dfd: DirFd, filename: Path, flags: OpenFlags, mode: CreateMode) -> Fd:
     return open_fd(task, dfd, filename, (flags & _VALID_OPEN) | O_LARGEFILE, mode & 0o7777)
+
+
+#: struct open_how
+_HOW = struct.Struct("<QQQ")
+_RESOLVE = (
+    RESOLVE_NO_XDEV
+    | RESOLVE_NO_MAGICLINKS
+    | RESOLVE_NO_SYMLINKS
+    | RESOLVE_BENEATH
+    | RESOLVE_IN_ROOT
+    | RESOLVE_CACHED
+)
+
+
+@syscall(437)
+def openat2(task: Task, dfd: DirFd, filename: Path, how: Addr, usize: Size) -> Fd:
+    if usize < _HOW.size:
+        raise KernelError(Errno.EINVAL)
+    if usize > 4096:
+        raise KernelError(Errno.E2BIG)
+    data = copy_from_user(task, how, usize)
+    if any(data[_HOW.size :]):
+        # A later kernel's fields: copy_struct_from_user().
+        raise KernelError(Errno.E2BIG)
+    flags, mode, resolve = _HOW.unpack_from(data)
+    creates = flags & (O_CREAT | O_TMPFILE & ~O_DIRECTORY)
+    if flags & ~_VALID_OPEN or resolve & ~_RESOLVE or mode & ~0o7777 or (mode and not creates):
+        raise KernelError(Errno.EINVAL)
+    if resolve & RESOLVE_BENEATH and resolve & RESOLVE_IN_ROOT:
+        raise KernelError(Errno.EINVAL)
+    if flags & O_PATH and flags & ~(O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC):
+        raise KernelError(Errno.EINVAL)
+    if resolve & RESOLVE_CACHED:
+        # Everything would have to be in the cache: "try again without" is always right.
+        raise KernelError(Errno.EAGAIN)
+    return open_fd(task, dfd, filename, flags | O_LARGEFILE, mode, resolve)
 
 
 @syscall(85)

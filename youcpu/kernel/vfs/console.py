@@ -114,6 +114,7 @@ class ConsoleFile(File):
     __slots__ = ("saved_termios",)
     inode: ConsoleInode
     stream = True
+    pollable = True
 
     def __init__(self, dentry: Dentry, flags: int) -> None:
         super().__init__(dentry, flags)

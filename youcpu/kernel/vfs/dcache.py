@@ -26,6 +26,7 @@ class Dentry:
         "covers",
         "deleted",
         "inode",
+        "linkable",
         "mounted",
         "name",
         "parent",
@@ -42,6 +43,8 @@ class Dentry:
         self.covers: Dentry | None = None
         #: The name was removed while in use.
         self.deleted = False
+        #: Made by O_TMPFILE: may get a name though it has none (I_LINKABLE).
+        self.linkable = False
 
     def child(self, name: bytes) -> Dentry | None:
         """The cached entry `name`."""
@@ -71,6 +74,19 @@ class Dentry:
         if to.children is None:
             to.children = WeakValueDictionary()
         to.children[name] = self
+
+    def swap(self, other: Dentry) -> None:
+        """RENAME_EXCHANGE: both dentries stay, their places change."""
+        for place in (self, other):
+            if place.parent is not None and place.parent.children is not None:
+                place.parent.children.pop(place.name, None)
+        self.parent, other.parent = other.parent, self.parent
+        self.name, other.name = other.name, self.name
+        for place in (self, other):
+            if place.parent is not None:
+                if place.parent.children is None:
+                    place.parent.children = WeakValueDictionary()
+                place.parent.children[place.name] = place
 
     def below(self, ancestor: Dentry) -> bool:
         """Whether this is `ancestor` or lies under it, within one mount."""

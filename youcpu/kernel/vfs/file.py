@@ -20,6 +20,7 @@ from youcpu.abi.fcntl import (
 )
 from youcpu.abi.poll import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
 from youcpu.kernel.errors import KernelError
+from youcpu.kernel.vfs.dcache import d_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +57,8 @@ class File:
     stream = False
     #: pread, pwrite and lseek make sense.
     seekable = True
+    #: poll(2) waits for it, epoll takes it.
+    pollable = False
 
     def __init__(self, dentry: Dentry, flags: int) -> None:
         self.dentry = dentry
@@ -79,6 +82,11 @@ class File:
     @property
     def nonblocking(self) -> bool:
         return bool(self.flags & O_NONBLOCK)
+
+    def path(self, root: Dentry) -> bytes:
+        """Where it is, as seen from a root directory; " (deleted)" where the name is gone."""
+        path = d_path(self.dentry, root)[0]
+        return path + b" (deleted)" if self.dentry.deleted else path
 
     @property
     def queue(self) -> WaitQueue | None:
@@ -148,6 +156,9 @@ class File:
 
     def sync(self) -> None:
         """fsync(2)."""
+
+    def check_resize(self, size: int) -> None:
+        """Whether ftruncate(2) may set this length (seals). Raises EPERM."""
 
     def pipe_size(self) -> int:
         """F_GETPIPE_SZ. Raises EBADF: not a pipe."""

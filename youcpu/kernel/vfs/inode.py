@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.vfs.dcache import follow_up
+from youcpu.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from youcpu.kernel.task import Task
     from youcpu.kernel.vfs.dcache import Dentry
     from youcpu.kernel.vfs.file import File
+    from youcpu.kernel.vfs.inotify import InotifyWatch
     from youcpu.kernel.vfs.super import SuperBlock
 
 MAY_EXEC = 1
@@ -28,7 +29,7 @@ NAME_MAX = 255
 DT_SHIFT = 12
 
 
-@dataclass(slots=True)
+@record
 class Kstat:
     """struct kstat: times in ns; `dev` and `rdev` as stat(2) encodes them; btime None: unknown."""
 
@@ -48,7 +49,7 @@ class Kstat:
     btime: int | None = None
 
 
-@dataclass(slots=True)
+@record
 class DirEntry:
     """One entry as getdents gives it; `kind` is a DT_ value."""
 
@@ -96,7 +97,7 @@ class Inode:
         #: fs/locks.c state, made by the first lock.
         self.locks: object = None
         #: inotify watches, made by the first.
-        self.watches: object = None
+        self.watches: list[InotifyWatch] | None = None
 
     @property
     def kind(self) -> int:
@@ -222,6 +223,10 @@ class Inode:
     def truncate(self, size: int) -> None:
         """Set the length of a regular file."""
         raise KernelError(Errno.EINVAL)
+
+    def fallocate(self, mode: int, offset: int, end: int) -> None:
+        """fallocate(2) on [offset, end)."""
+        raise KernelError(Errno.EOPNOTSUPP)
 
     def setattr(
         self,

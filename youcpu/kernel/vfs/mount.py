@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
@@ -10,17 +9,25 @@ from youcpu.kernel.errors import KernelError
 from youcpu.kernel.vfs.dcache import Dentry, DentryRing, d_path
 from youcpu.kernel.vfs.hostfs import HostFdPool, HostTree, StrictHostTree
 from youcpu.kernel.vfs.kmem import KernelMemory
+from youcpu.kernel.vfs.super import (
+    ANON_INODE_FS_MAGIC,
+    PIPEFS_MAGIC,
+    SOCKFS_MAGIC,
+    SuperBlock,
+)
+from youcpu.record import record
 
 if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
+    from youcpu.kernel.task import Task
     from youcpu.kernel.vfs.console import ConsoleInode
     from youcpu.kernel.vfs.devtmpfs import DevFs
     from youcpu.kernel.vfs.file import File
     from youcpu.kernel.vfs.inode import Inode
-    from youcpu.kernel.vfs.super import SuperBlock
+    from youcpu.kernel.vfs.tmpfs import TmpFs
 
 
-@dataclass(slots=True)
+@record
 class MountOptions:
     """What the machine's user asked for. `root`: --rootfs; `writable`: --rw, host paths."""
 
@@ -28,7 +35,7 @@ class MountOptions:
     writable: tuple[bytes, ...] = ()
 
 
-@dataclass(slots=True)
+@record
 class Mount:
     """One line of /proc/mounts."""
 
@@ -40,28 +47,31 @@ class Mount:
     options: bytes = b"rw,relatime"
 
 
-@dataclass(slots=True)
 class Vfs:
     """The tree of names of one machine, and the file systems in it."""
 
-    kernel: Kernel
-    kmem: KernelMemory = field(init=False)
-    host_fds: HostFdPool = field(init=False)
-    ring: DentryRing = field(init=False)
-    mounts: list[Mount] = field(init=False)
-    root: Dentry = field(init=False)
-    #: Terminals among the standard descriptors: st_rdev -> host descriptor.
-    terminals: dict[int, int] = field(init=False)
-    consoles: dict[int, ConsoleInode] = field(init=False)
-    devices: DevFs = field(init=False)
+    root: Dentry
+    devices: DevFs
+    memfd_fs: TmpFs
 
-    def __post_init__(self) -> None:
-        self.kmem = KernelMemory(self.kernel.frames)
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.kmem = KernelMemory(kernel.frames)
         self.host_fds = HostFdPool()
         self.ring = DentryRing()
-        self.mounts = []
-        self.terminals = {}
-        self.consoles = {}
+        self.mounts: list[Mount] = []
+        #: Set while many files are asked about at once (dry runs): the host is taken as
+        #: unchanging, and this is what was learnt of its files. None: ask every time.
+        self.snapshot: dict[Inode, tuple[int, bool]] | None = None
+        #: Terminals among the standard descriptors: st_rdev -> host descriptor.
+        self.terminals: dict[int, int] = {}
+        self.consoles: dict[int, ConsoleInode] = {}
+        self.pipefs = SuperBlock(kernel, "pipefs", 14, PIPEFS_MAGIC)
+        self.sockfs = SuperBlock(kernel, "sockfs", 8, SOCKFS_MAGIC)
+        self.anon_fs = SuperBlock(kernel, "anon_inodefs", 15, ANON_INODE_FS_MAGIC)
+        #: Somebody has an inotify watch: events must be told.
+        self.watched = False
+        self._cookie = 0
 
     def mount_all(self, options: MountOptions) -> None:
         """The whole tree: overlay, /proc, /dev, /dev/shm, /sys, --rw directories."""
@@ -79,6 +89,7 @@ class Vfs:
         self.mount(b"/proc", (proc := ProcFs(kernel)).root, proc, b"proc", b"proc")
         self.devices = dev = DevFs(kernel)
         self.mount(b"/dev", dev.root, dev, b"devtmpfs", b"devtmpfs")
+        self.memfd_fs = TmpFs(kernel, "tmpfs", 1)
         shm = TmpFs(kernel, "tmpfs", dev.dev + 1)
         self.mount(b"/dev/shm", dev.shared_memory(shm), shm, b"tmpfs", b"tmpfs")
         if host_root:
@@ -133,7 +144,6 @@ class Vfs:
         import os
 
         from youcpu.kernel.vfs.console import ConsoleFile, ConsoleInode
-        from youcpu.kernel.vfs.super import SuperBlock
 
         try:
             flags = fcntl.fcntl(fd, fcntl.F_GETFL)
@@ -160,6 +170,27 @@ class Vfs:
                 raise KernelError(Errno.ENXIO)
             fd = next(iter(self.terminals.values()))
         return ConsoleFile(Dentry(dentry.name, self.consoles[fd], dentry.parent), flags)
+
+    def next_cookie(self) -> int:
+        """Joins IN_MOVED_FROM and IN_MOVED_TO."""
+        self._cookie += 1
+        return self._cookie
+
+    def shmem_file(self, task: Task, size: int) -> File:
+        """A file behind a shared anonymous mapping: shmem_zero_setup(). Raises ENOSPC."""
+        from youcpu.kernel.vfs.tmpfs import RegularFile
+
+        inode = self.memfd_fs.make(0o100777, task.cred, None)
+        inode.nlink = 0
+        inode.size = size
+        dentry = Dentry(b"/dev/zero", inode)
+        dentry.deleted = True
+        return RegularFile(dentry, 2)
+
+    def write_back(self) -> None:
+        """sync(2): what shared mappings changed below --rw goes to the host."""
+        for mount in self.mounts:
+            mount.sb.sync()
 
     def mount_id(self, dentry: Dentry) -> int:
         """Number of the mount that a place belongs to."""

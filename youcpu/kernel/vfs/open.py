@@ -22,6 +22,7 @@ from youcpu.abi.fcntl import (
 from youcpu.kernel.cred import CAP_FOWNER
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.vfs.file import File, PathFile
+from youcpu.kernel.vfs.fsnotify import IN_CREATE, IN_OPEN, fsnotify, fsnotify_name
 from youcpu.kernel.vfs.inode import MAY_EXEC, MAY_READ, MAY_WRITE
 from youcpu.kernel.vfs.namei import (
     LOOKUP_DIRECTORY,
@@ -74,6 +75,8 @@ def open_dentry(task: Task, dentry: Dentry, flags: int, created: bool = False) -
         inode.writecount += 1
     if flags & O_TRUNC and inode.is_regular and not created:
         inode.truncate(0)
+    if task.kernel.vfs.watched:
+        fsnotify(dentry, IN_OPEN)
     return file
 
 
@@ -113,7 +116,7 @@ def _create(
     if not path:
         raise KernelError(Errno.ENOENT)
     follow = not flags & (O_NOFOLLOW | O_EXCL)
-    last = Walk(task, dfd, path, resolve).run(path, follow)
+    last = Walk(task, dfd, path, resolve).run(path, follow, create=True)
     if not last.name:
         # The end is "/", "." or "..", or a magic link.
         if last.dentry is None or last.dentry.inode.is_dir:
@@ -142,8 +145,10 @@ def create_file(task: Task, last: Last, mode: int, rdev: int = 0) -> Dentry:
     check_create(task, directory)
     mode &= ~task.fs.umask | 0o170000
     inode = directory.inode.create(last.name, mode, task.cred, rdev)
-    notify_create(directory, last.name, inode.is_dir)
-    return directory.add(last.name, inode)
+    dentry = directory.add(last.name, inode)
+    if task.kernel.vfs.watched:
+        fsnotify_name(directory, IN_CREATE, last.name, inode)
+    return dentry
 
 
 def check_create(task: Task, directory: Dentry) -> None:
@@ -151,14 +156,6 @@ def check_create(task: Task, directory: Dentry) -> None:
     if directory.deleted:
         raise KernelError(Errno.ENOENT)
     check_permission(task, directory, MAY_WRITE | MAY_EXEC)
-
-
-def notify_create(directory: Dentry, name: bytes, is_dir: bool) -> None:
-    """inotify's IN_CREATE."""
-    if directory.inode.watches is not None:
-        from youcpu.kernel.vfs.inotify import IN_CREATE, notify
-
-        notify(directory.inode, IN_CREATE, name, is_dir)
 
 
 def _open_tmpfile(task: Task, dfd: int, path: bytes, flags: int, mode: int, resolve: int) -> File:
@@ -169,4 +166,5 @@ def _open_tmpfile(task: Task, dfd: int, path: bytes, flags: int, mode: int, reso
     inode = directory.inode.tmpfile(mode & 0o7777 & ~task.fs.umask, task.cred)
     dentry = directory.add(b"#%d" % inode.ino, inode)
     directory.drop(dentry.name)
-    return open_dentry(task, dentry, flags & ~O_TMPFILE, created=True)
+    dentry.linkable = not flags & O_EXCL
+    return open_dentry(task, dentry, flags & ~(O_TMPFILE & ~O_DIRECTORY), created=True)

@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import O_ACCMODE, O_WRONLY
+from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.vfs.dcache import follow_up
 from youcpu.kernel.vfs.hostfs import HostFile, HostTree
@@ -64,7 +65,9 @@ class OverlayFs(TmpFs):
         """The inode of a host file, just looked up at `path`."""
         key = (found.st_dev, found.st_ino)
         inode = self._inodes.get(key)
-        if inode is not None and inode.kind == stat.S_IFMT(found.st_mode):
+        if inode is not None and not self._still_there(inode, path, found):
+            inode = None
+        if inode is not None:
             assert isinstance(inode, LowerMixin)
             if not inode.changed_here:
                 inode.take(found)
@@ -77,6 +80,20 @@ class OverlayFs(TmpFs):
         inode = kinds.get(stat.S_IFMT(found.st_mode), LowerNode)(self, path, found)
         self._inodes[key] = inode
         return inode
+
+    def _still_there(self, inode: Inode, path: bytes, found: os.stat_result) -> bool:
+        """Whether a known inode is the file found, not one that got its number after it."""
+        assert isinstance(inode, LowerMixin)
+        if inode.kind != stat.S_IFMT(found.st_mode):
+            return False
+        if inode.path == path or inode.changed_here:
+            return True
+        try:
+            # Another name of the same file: then its first one is still there.
+            old = self.tree.lstat(inode.path or b"/")
+        except KernelError:
+            return False
+        return (old.st_dev, old.st_ino) == (found.st_dev, found.st_ino)
 
     def pin(self, inode: MemInode) -> None:
         """A host file is about to be changed here. Raises ENOSPC, EROFS."""
@@ -248,6 +265,9 @@ class LowerFile(LowerMixin, MemFile):
         valid = min(size, self.content.limit - offset)
         data = self.content.host.pread(valid, offset) if valid > 0 else b""
         return data + bytes(size - len(data))
+
+    def backed_pages(self) -> int:
+        return (min(self.content.limit, self.size) + PAGE_SIZE - 1) >> PAGE_SHIFT
 
     def before_write(self) -> None:
         self.before_change()

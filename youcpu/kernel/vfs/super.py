@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from youcpu.record import record
 
 if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
@@ -17,7 +18,7 @@ ANON_INODE_FS_MAGIC = 0x09041934
 OVERLAYFS_SUPER_MAGIC = 0x794C7630
 
 
-@dataclass(slots=True)
+@record
 class Kstatfs:
     """struct statfs; `fsid` as one 64-bit number."""
 
@@ -47,7 +48,8 @@ class SuperBlock:
         self.read_only = read_only
         #: MS_NOEXEC
         self.noexec = False
-        self._next_ino = 1
+        # Numbers of pipes and the like look as on a running system: five digits.
+        self._next_ino = 10000 if magic in (PIPEFS_MAGIC, SOCKFS_MAGIC, PROC_SUPER_MAGIC) else 1
 
     def now(self) -> int:
         """Virtual wall clock, ns."""
@@ -57,6 +59,9 @@ class SuperBlock:
         """A number no other inode of this superblock has."""
         self._next_ino += 1
         return self._next_ino
+
+    def sync(self) -> None:
+        """Write back what is only in memory, where there is a place for it."""
 
     def statfs(self) -> Kstatfs:
         """What statfs(2) shows."""

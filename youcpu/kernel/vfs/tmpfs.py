@@ -181,6 +181,10 @@ class MemFile(MemInode):
         return len(self.mapping.pages) * (PAGE_SIZE // 512)
 
     def open(self, dentry: Dentry, flags: int, task: Task) -> File:
+        if self.sb is task.kernel.vfs.memfd_fs:
+            from youcpu.kernel.vfs.memfd import MemFdFile
+
+            return MemFdFile(dentry, flags)
         return RegularFile(dentry, flags)
 
     def read_at(self, count: int, offset: int) -> bytes:
@@ -213,6 +217,8 @@ class MemFile(MemInode):
 
     def write_at(self, data: bytes, offset: int) -> int:
         """Write; bytes written. Raises ENOSPC, EFBIG where not one byte could be."""
+        if not data:
+            return 0
         if offset + len(data) > MAX_SIZE:
             if offset >= MAX_SIZE:
                 raise KernelError(Errno.EFBIG)
@@ -230,7 +236,7 @@ class MemFile(MemInode):
             ram[start : start + size] = data[done : done + size]
             done += size
             offset += size
-        if data and not done:
+        if not done:
             raise KernelError(Errno.ENOSPC)
         self.size = max(self.size, offset)
         self.changed()
@@ -266,23 +272,45 @@ class MemFile(MemInode):
         self.size = size
         self.changed()
 
+    def fallocate(self, mode: int, offset: int, end: int) -> None:
+        if mode & 0x12:  # FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE
+            self.punch(offset, end)
+        if mode & 2:
+            return
+        self.before_write()
+        # Reserved means there: a later write must not fail.
+        first, last = offset >> PAGE_SHIFT, (end + PAGE_SIZE - 1) >> PAGE_SHIFT
+        pages = self.mapping.pages
+        if last - first > self.mapping.frames.available:
+            raise KernelError(Errno.ENOSPC)
+        for index in range(first, last):
+            if index not in pages and not self._page_for_write(index, False):
+                raise KernelError(Errno.ENOSPC)
+        if not mode & 1:  # FALLOC_FL_KEEP_SIZE
+            self.size = max(self.size, end)
+        self.changed()
+
     def punch(self, offset: int, end: int) -> None:
         """FALLOC_FL_PUNCH_HOLE and ZERO_RANGE: [offset, end) reads as zeros."""
         self.before_write()
         end = min(end, self.size)
+        first, last = offset >> PAGE_SHIFT, (end + PAGE_SIZE - 1) >> PAGE_SHIFT
+        # Only pages with content: the file may be a hole of any size.
+        indices = {index for index in self.mapping.pages if first <= index < last}
+        indices.update(range(first, min(last, self.backed_pages())))
         ram = self.sb.kernel.ram.bytes
-        while offset < end:
-            inside = offset & (PAGE_SIZE - 1)
-            size = min(PAGE_SIZE - inside, end - offset)
-            index = offset >> PAGE_SHIFT
-            if index in self.mapping.pages or self.mapping.backing is not None:
-                frame = self._page_for_write(index, size == PAGE_SIZE)
-                if not frame:
-                    raise KernelError(Errno.ENOSPC)
-                start = (frame << PAGE_SHIFT) + inside
-                ram[start : start + size] = bytes(size)
-            offset += size
+        for index in sorted(indices):
+            start, stop = max(offset, index << PAGE_SHIFT), min(end, (index + 1) << PAGE_SHIFT)
+            frame = self._page_for_write(index, stop - start == PAGE_SIZE)
+            if not frame:
+                raise KernelError(Errno.ENOSPC)
+            at = (frame << PAGE_SHIFT) + (start & (PAGE_SIZE - 1))
+            ram[at : at + stop - start] = bytes(stop - start)
         self.changed()
+
+    def backed_pages(self) -> int:
+        """So many pages may have content that is not in memory."""
+        return 0
 
     def data_or_hole(self, offset: int, data: bool) -> int:
         """SEEK_DATA and SEEK_HOLE: the next offset that is (not) in memory. Raises ENXIO."""

@@ -9,6 +9,9 @@ from youcpu.abi.fcntl import O_APPEND
 from youcpu.abi.poll import POLLIN
 from youcpu.kernel.errors import Blocked, KernelError
 from youcpu.kernel.mm.uaccess import user_page
+from youcpu.kernel.rlimit import RLIM_INFINITY, RLIMIT_FSIZE
+from youcpu.kernel.vfs.attr import check_size_limit, remove_privs
+from youcpu.kernel.vfs.fsnotify import IN_MODIFY, fsnotify
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -103,18 +106,37 @@ def vfs_write(task: Task, file: File, data_from: IovIter, offset: int | None = N
 
 def write_once(task: Task, file: File, data: bytes, offset: int | None = None) -> int:
     """One chunk; a broken pipe sends SIGPIPE."""
+    inode = file.inode
+    if inode.is_regular:
+        remove_privs(task, inode)
+        data = _within_limit(task, file, data, offset)
     try:
         if offset is None:
-            return file.write(data)
-        if file.flags & O_APPEND and file.seekable:
-            # Linux appends in pwrite(2) too (BUGS in its man page).
-            file.inode.refresh()
-            offset = file.inode.size
-        return file.pwrite(data, offset)
+            done = file.write(data)
+        else:
+            if file.flags & O_APPEND and file.seekable:
+                # Linux appends in pwrite(2) too (BUGS in its man page).
+                inode.refresh()
+                offset = inode.size
+            done = file.pwrite(data, offset)
+        if task.kernel.vfs.watched and done:
+            fsnotify(file.dentry, IN_MODIFY)
+        return done
     except KernelError as error:
         if error.errno == Errno.EPIPE:
             task.kernel.send_signal(task, SIGPIPE)
         raise
+
+
+def _within_limit(task: Task, file: File, data: bytes, offset: int | None) -> bytes:
+    """RLIMIT_FSIZE cuts a write; one that starts beyond it is SIGXFSZ and EFBIG."""
+    limit = task.group.rlimits.soft(RLIMIT_FSIZE)
+    if limit == RLIM_INFINITY or not data:
+        return data
+    start = file.inode.size if file.flags & O_APPEND else file.pos if offset is None else offset
+    if start >= limit:
+        check_size_limit(task, start + 1)
+    return data[: limit - start]
 
 
 def has_input(file: File) -> bool:
