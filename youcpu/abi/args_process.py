@@ -207,7 +207,7 @@ class Membarrier(OneOf):
     decides_result = True
 
     def __init__(self) -> None:
-        super().__init__(sched.MEMBARRIER_NAMES, signed=False)
+        super().__init__(sched.MEMBARRIER_NAMES)
 
     def outcome(self, index: int, call: Capture) -> tuple[object, Remark | None] | None:
         if call.raw[index] & 0xFFFFFFFF or not call.result:
