@@ -5,11 +5,13 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from youcpu.abi.args import Addr, Int, Long, Size
+from youcpu.abi.args import Int, Long, Size
 from youcpu.abi.args_process import Pid
 from youcpu.abi.args_signal import (
     SigactionIn,
     SigactionOut,
+    SiginfoIn,
+    SiginfoOut,
     Signal,
     SigprocmaskHow,
     SigsetIn,
@@ -137,7 +139,7 @@ def rt_sigpending(task: Task, set: SigsetOut, sigsetsize: Size) -> Int:
 
 @syscall(128)
 def rt_sigtimedwait(
-    task: Task, set: SigsetIn, info: Addr, timeout: TimespecIn, sigsetsize: Size
+    task: Task, set: SigsetIn, info: SiginfoOut, timeout: TimespecIn, sigsetsize: Size
 ) -> Int:
     """rt_sigtimedwait(2)."""
     mask = read_sigset(task, set, sigsetsize) & ~UNBLOCKABLE
@@ -292,7 +294,7 @@ def _read_siginfo(task: Task, address: int, signo: int) -> SigInfo:
 
 
 @syscall(129)
-def rt_sigqueueinfo(task: Task, pid: Pid, sig: Signal, info: Addr) -> Int:
+def rt_sigqueueinfo(task: Task, pid: Pid, sig: Signal, info: SiginfoIn) -> Int:
     """rt_sigqueueinfo(2)."""
     queued = _read_siginfo(task, info, sig)
     if (queued.code >= 0 or queued.code == SI_TKILL) and pid != task.tgid:
@@ -306,7 +308,7 @@ def rt_sigqueueinfo(task: Task, pid: Pid, sig: Signal, info: Addr) -> Int:
 
 
 @syscall(297)
-def rt_tgsigqueueinfo(task: Task, tgid: Pid, tid: Pid, sig: Signal, info: Addr) -> Int:
+def rt_tgsigqueueinfo(task: Task, tgid: Pid, tid: Pid, sig: Signal, info: SiginfoIn) -> Int:
     """rt_tgsigqueueinfo(2)."""
     if tid <= 0 or tgid <= 0:
         raise KernelError(Errno.EINVAL)

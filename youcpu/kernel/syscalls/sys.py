@@ -13,12 +13,15 @@ from youcpu.abi.args_futex import (
     FutexVal,
     FutexVal3,
 )
-from youcpu.abi.args_io import ReadBuffer, WriteBuffer
+from youcpu.abi.args_io import CountedString, ReadBuffer
 from youcpu.abi.args_prctl import PrctlArg2, PrctlArg3, PrctlArg4, PrctlArg5, PrctlOption
 from youcpu.abi.args_process import (
     CpuSetIn,
     CpuSetOut,
     GetrandomFlags,
+    MembarrierCommand,
+    MembarrierCpu,
+    MembarrierFlags,
     Pid,
     PriorityWhich,
     RlimitIn,
@@ -73,14 +76,14 @@ def _set_name(task: Task, name: int, length: int) -> bytes:
 
 
 @syscall(170)
-def sethostname(task: Task, name: WriteBuffer, len: Int) -> Int:
+def sethostname(task: Task, name: CountedString, len: Int) -> Int:
     """sethostname(2): of this machine."""
     task.kernel.hostname = _set_name(task, name, len)
     return 0
 
 
 @syscall(171)
-def setdomainname(task: Task, name: WriteBuffer, len: Int) -> Int:
+def setdomainname(task: Task, name: CountedString, len: Int) -> Int:
     """setdomainname(2): of this machine."""
     task.kernel.domainname = _set_name(task, name, len)
     return 0
@@ -260,7 +263,7 @@ def sched_setaffinity(task: Task, pid: Pid, len: UInt, mask: CpuSetIn) -> Int:
 
 
 @syscall(145)
-def sched_getscheduler(task: Task, pid: Pid) -> Int:
+def sched_getscheduler(task: Task, pid: Pid) -> SchedPolicy:
     """sched_getscheduler(2): SCHED_OTHER."""
     _target(task, pid)
     return 0
@@ -446,7 +449,9 @@ def syslog(task: Task, type: Int, bufp: Addr, len: Int) -> Int:
 
 
 @syscall(324, partial="one CPU: a barrier is what every instruction is")
-def membarrier(task: Task, cmd: Int, flags: UInt, cpu_id: Int) -> Int:
+def membarrier(
+    task: Task, cmd: MembarrierCommand, flags: MembarrierFlags, cpu_id: MembarrierCpu
+) -> Int:
     """membarrier(2)."""
     if flags:
         raise KernelError(Errno.EINVAL)
