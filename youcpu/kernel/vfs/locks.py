@@ -22,7 +22,6 @@ from youcpu.kernel.errors import Blocked, KernelError
 from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user
 from youcpu.kernel.wait import WaitQueue
 from youcpu.record import record
-from youcpu.record import record
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
