@@ -86,7 +86,9 @@ def run_typer(function: Callable[..., int | None], argv: list[str], name: str) -
     from typer._click.exceptions import ClickException
 
     try:
-        result = command.main(args=argv, prog_name=f"youcpu {name}", standalone_mode=False)
+        # Not command.main: it turns a closed pipe into exit code 1, and Ctrl-C into Abort.
+        with command.make_context(f"youcpu {name}", list(argv)) as context:
+            result = command.invoke(context)
     except ClickException as error:
         print(f"youcpu {name}: {error.format_message()}", file=sys.stderr)
         print(f"Try 'youcpu {name} --help'.", file=sys.stderr)
@@ -103,7 +105,8 @@ def typer_command(function: Callable[..., int | None]) -> Any:
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     settings = {
         "ignore_unknown_options": False,
-        "allow_interspersed_args": False,
+        # A program to run takes what follows it; commands on files let options follow.
+        "allow_interspersed_args": getattr(function, "interspersed", False),
         "help_option_names": ["--help", "-h"],
         "max_content_width": 100,
     }

@@ -6,6 +6,7 @@ A command gives a table of options; parsing and the help come from the same tabl
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 
 
 class UsageError(Exception):
@@ -32,10 +33,11 @@ class Option:
 class Parsed:
     """What was given: switches, values, and the operands."""
 
-    __slots__ = ("_lists", "_values", "operands")
+    __slots__ = ("_counts", "_lists", "_values", "operands")
 
     def __init__(self) -> None:
         self._values: dict[str, str] = {}
+        self._counts: dict[str, int] = {}
         self._lists: dict[str, list[str]] = {}
         self.operands: list[str] = []
 
@@ -47,11 +49,16 @@ class Parsed:
         """Its value, the last one where it was repeated."""
         return self._values.get(key)
 
+    def count(self, key: str) -> int:
+        """How often it was given."""
+        return self._counts.get(key, 0)
+
     def values(self, key: str) -> list[str]:
         """All its values."""
         return self._lists.get(key, [])
 
     def add(self, option: Option, value: str) -> None:
+        self._counts[option.key] = self._counts.get(option.key, 0) + 1
         if option.many:
             self._lists.setdefault(option.key, []).append(value)
         else:
@@ -62,7 +69,7 @@ def parse(argv: list[str], options: list[Option], interspersed: bool = True) -> 
     """Options and operands. Raises UsageError.
 
     `interspersed` False: the first operand ends the options, what follows is a program's.
-    `--` ends them in any case.
+    `--` ends them in any case. Short options may be written together (`-qy`, `-s64`).
     """
     by_name = {name: option for option in options for name in option.names}
     parsed = Parsed()
@@ -77,6 +84,8 @@ def parse(argv: list[str], options: list[Option], interspersed: bool = True) -> 
             continue
         name, equals, value = word.partition("=")
         option = by_name.get(name)
+        if option is None and _cluster(word, by_name, rest, parsed):
+            continue
         if option is None:
             raise UsageError(_unknown(name, list(by_name)))
         if not option.metavar:
@@ -90,6 +99,24 @@ def parse(argv: list[str], options: list[Option], interspersed: bool = True) -> 
         parsed.add(option, value)
     parsed.operands.extend(rest)
     return parsed
+
+
+def _cluster(word: str, by_name: dict[str, Option], rest: Iterator[str], parsed: Parsed) -> bool:
+    """`-qy`, `-tt`, `-s64`: several short options, the last one with its value."""
+    if word.startswith("--"):
+        return False
+    for position, letter in enumerate(word[1:], 1):
+        option = by_name.get("-" + letter)
+        if option is None:
+            return False
+        if option.metavar:
+            value = word[position + 1 :] or next(rest, None)
+            if value is None:
+                raise UsageError(f"-{letter} wants {option.metavar}")
+            parsed.add(option, value)
+            return True
+        parsed.add(option, "")
+    return True
 
 
 def _unknown(name: str, known: list[str]) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 from youcpu.abi.names import NameTable
-from youcpu.abi.values import OMITTED, Address, Descriptor, Hex
+from youcpu.abi.values import OMITTED, Address, Descriptor, Hex, Remark
 
 
 class Capture:
@@ -37,7 +37,7 @@ class Capture:
     ) -> None:
         """`fd_path`: path of a descriptor (None: not open), only if someone wants to see it.
 
-        `limit`: bytes of a buffer that are shown; `verbose`: vectors in full.
+        `limit`: bytes of a buffer, elements of an array that are shown; `verbose`: vectors in full.
         """
         self.read = read
         self.fd_path = fd_path
@@ -93,16 +93,19 @@ class Marker:
         """Value of argument `index` for the trace: one of abi/values."""
         return call.raw[index]
 
-    def captured_result(self, result: int, call: Capture) -> object:
-        """Value of the call's result, when this marker annotates it and it is no error."""
-        return result
+    def captured_result(self, result: int, call: Capture) -> tuple[object, Remark | None]:
+        """Value of the call's result and what it means, when this marker annotates it."""
+        return result, None
 
     def changed(self, index: int, call: Capture, before: object) -> object:
         """Value on return of an argument that was captured on entry as `before`."""
         return before
 
-    def outcome(self, index: int, call: Capture) -> tuple[object, object] | None:
-        """(result, remark) where an argument decides how the result is to be read: fcntl(2)."""
+    def outcome(self, index: int, call: Capture) -> tuple[object, Remark | None] | None:
+        """(result, remark) where an argument decides how the result is to be read: fcntl(2).
+
+        Remarks of several arguments are put together.
+        """
         return None
 
 
@@ -162,8 +165,8 @@ class Pointer(Marker):
     def capture(self, index: int, call: Capture) -> object:
         return Address(call.raw[index])
 
-    def captured_result(self, result: int, call: Capture) -> object:
-        return Address(result)
+    def captured_result(self, result: int, call: Capture) -> tuple[object, Remark | None]:
+        return Address(result), None
 
 
 class HexLong(Marker):
@@ -172,8 +175,8 @@ class HexLong(Marker):
     def capture(self, index: int, call: Capture) -> object:
         return Hex(call.raw[index])
 
-    def captured_result(self, result: int, call: Capture) -> object:
-        return Hex(result)
+    def captured_result(self, result: int, call: Capture) -> tuple[object, Remark | None]:
+        return Hex(result), None
 
 
 class Hex32(UnsignedInt):
@@ -214,6 +217,14 @@ class OneOf(Marker):
     def capture(self, index: int, call: Capture) -> object:
         value = call.raw[index] & 0xFFFFFFFF
         return self.table.choice((value ^ self.sign) - self.sign)
+
+
+class OneOfResult(OneOf):
+    """The same as a result: a number, with its name behind it."""
+
+    def captured_result(self, result: int, call: Capture) -> tuple[object, Remark | None]:
+        name = self.table.name(result)
+        return result, Remark({"": name}) if name else None
 
 
 class Record(Marker):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Annotated
 
 from youcpu.abi import fcntl
@@ -51,7 +52,7 @@ class Command(OneOf):
     def __init__(self) -> None:
         super().__init__(fcntl.F_NAMES, signed=False)
 
-    def outcome(self, index: int, call: Capture) -> tuple[object, object] | None:
+    def outcome(self, index: int, call: Capture) -> tuple[object, Remark | None] | None:
         command = call.raw[index] & 0xFFFFFFFF
         result = call.result
         if result is None or result < 0:
@@ -71,7 +72,7 @@ class Command(OneOf):
         return None
 
     @staticmethod
-    def _signal(result: int) -> tuple[object, object] | None:
+    def _signal(result: int) -> tuple[object, Remark | None] | None:
         return (result, Remark({"": signal_choice(result)})) if result else None
 
 
@@ -87,8 +88,19 @@ class Argument(Marker):
             return OMITTED
         if command in _LOCKS or command in _GET_LOCKS:
             return self._lock(raw, command, call)
+        if command in (fcntl.F_SETOWN_EX, fcntl.F_GETOWN_EX):
+            return self._owner(raw, command, call)
         shown = _SHOWN.get(command)
         return Hex(raw) if shown is None else shown(raw)
+
+    @staticmethod
+    def _owner(raw: int, command: int, call: Capture) -> object:
+        asks = command == fcntl.F_GETOWN_EX
+        data = None if asks and call.failed else call.exactly(raw, 8)
+        if data is None:
+            return Address(raw)
+        kind, pid = struct.unpack("<ii", data)
+        return Struct({"type": fcntl.F_OWNER_NAMES.choice(kind), "pid": pid})
 
     @staticmethod
     def _lock(raw: int, command: int, call: Capture) -> object:
@@ -103,6 +115,7 @@ _SHOWN = {
     fcntl.F_SETFD: fcntl.FD_NAMES.flags,
     fcntl.F_SETFL: lambda raw: open_flags(raw & 0xFFFFFFFF),
     fcntl.F_SETOWN: signed_int,
+    fcntl.F_NOTIFY: lambda raw: fcntl.DN_NAMES.flags(raw & 0xFFFFFFFF),
     fcntl.F_SETSIG: lambda raw: signal_choice(signed_int(raw)),
     fcntl.F_SETLEASE: lambda raw: fcntl.LOCK_TYPE_NAMES.choice(raw & 0xFFFFFFFF),
     fcntl.F_ADD_SEALS: lambda raw: fcntl.SEAL_NAMES.flags(raw & 0xFFFFFFFF),

@@ -32,6 +32,7 @@ from youcpu.abi.values import (
     LongPath,
     Noted,
     Permissions,
+    Remark,
     Struct,
 )
 
@@ -44,8 +45,8 @@ class FileDescriptor(SignedInt):
     def capture(self, index: int, call: Capture) -> object:
         return descriptor(call, signed_int(call.raw[index]))
 
-    def captured_result(self, result: int, call: Capture) -> object:
-        return descriptor(call, result)
+    def captured_result(self, result: int, call: Capture) -> tuple[object, Remark | None]:
+        return descriptor(call, result), None
 
 
 class DirectoryDescriptor(SignedInt):
@@ -120,8 +121,8 @@ class Permission(UnsignedInt):
     def capture(self, index: int, call: Capture) -> object:
         return Permissions(call.raw[index] & 0xFFFF)
 
-    def captured_result(self, result: int, call: Capture) -> object:
-        return Permissions(result)
+    def captured_result(self, result: int, call: Capture) -> tuple[object, Remark | None]:
+        return Permissions(result), None
 
 
 class CreationMode(Permission):
@@ -190,28 +191,49 @@ def stat_value(data: bytes, call: Capture) -> Struct:
 
 
 def statx_value(data: bytes, call: Capture) -> Struct:
-    """struct statx in strace's order."""
+    """struct statx in strace's order; fields that the mask does not promise are left out."""
     st = Statx.unpack(data)
+    mask = st.stx_mask
     fields: dict[str, object] = {
-        "stx_mask": stat.STATX_NAMES.flags(st.stx_mask),
+        "stx_mask": stat.STATX_NAMES.flags(mask),
         "stx_blksize": st.stx_blksize,
         "stx_attributes": stat.STATX_ATTR_NAMES.flags(st.stx_attributes),
-        "stx_nlink": st.stx_nlink,
-        "stx_uid": st.stx_uid,
-        "stx_gid": st.stx_gid,
-        "stx_mode": FileMode(st.stx_mode),
-        "stx_ino": st.stx_ino,
-        "stx_size": st.stx_size,
-        "stx_blocks": st.stx_blocks,
-        "stx_attributes_mask": stat.STATX_ATTR_NAMES.flags(st.stx_attributes_mask),
     }
-    for name in ("stx_atime", "stx_btime", "stx_ctime", "stx_mtime"):
-        seconds, ns = getattr(st, name), getattr(st, f"{name}_nsec")
-        fields[name] = Dated(Struct({"tv_sec": seconds, "tv_nsec": ns}), seconds, ns, 9)
+    for name, needed in _STATX_NUMBERS:
+        if mask & needed:
+            fields[name] = getattr(st, name)
+    if "stx_mode" in fields:
+        fields["stx_mode"] = FileMode(st.stx_mode)
+    fields["stx_attributes_mask"] = stat.STATX_ATTR_NAMES.flags(st.stx_attributes_mask)
+    for name, needed in _STATX_TIMES:
+        if mask & needed:
+            seconds, ns = getattr(st, name), getattr(st, f"{name}_nsec")
+            fields[name] = Dated(Struct({"tv_sec": seconds, "tv_nsec": ns}), seconds, ns, 9)
     for name in ("stx_rdev_major", "stx_rdev_minor", "stx_dev_major", "stx_dev_minor"):
-        fields[name] = Hex(getattr(st, name))
-    fields["stx_mnt_id"] = st.stx_mnt_id
+        fields[name] = getattr(st, name)
+    if mask & stat.STATX_MNT_ID:
+        fields["stx_mnt_id"] = Hex(st.stx_mnt_id)
+    if mask & stat.STATX_DIOALIGN:
+        fields["stx_dio_mem_align"] = st.stx_dio_mem_align
+        fields["stx_dio_offset_align"] = st.stx_dio_offset_align
     return Struct(fields, ("stx_mask", "stx_attributes", "stx_mode", "stx_size"))
+
+
+_STATX_NUMBERS = (
+    ("stx_nlink", stat.STATX_NLINK),
+    ("stx_uid", stat.STATX_UID),
+    ("stx_gid", stat.STATX_GID),
+    ("stx_mode", stat.STATX_TYPE | stat.STATX_MODE),
+    ("stx_ino", stat.STATX_INO),
+    ("stx_size", stat.STATX_SIZE),
+    ("stx_blocks", stat.STATX_BLOCKS),
+)
+_STATX_TIMES = (
+    ("stx_atime", stat.STATX_ATIME),
+    ("stx_btime", stat.STATX_BTIME),
+    ("stx_ctime", stat.STATX_CTIME),
+    ("stx_mtime", stat.STATX_MTIME),
+)
 
 
 def statfs_value(data: bytes, call: Capture) -> Struct:

@@ -7,7 +7,8 @@ from typing import Annotated
 from youcpu.abi import futex
 from youcpu.abi.args import Capture, Marker, OneOf, UnsignedInt
 from youcpu.abi.args_time import timespec_value
-from youcpu.abi.values import OMITTED, Address, Hex
+from youcpu.abi.names import NameTable
+from youcpu.abi.values import OMITTED, Address, Either, Hex, Noted, Shifted
 
 _TIMED = {
     futex.FUTEX_WAIT,
@@ -74,8 +75,26 @@ class FutexThird(UnsignedInt):
         if operation in (futex.FUTEX_CMP_REQUEUE, futex.FUTEX_CMP_REQUEUE_PI):
             return value
         if operation == futex.FUTEX_WAKE_OP:
-            return Hex(value)
+            return _wake_operation(value)
         return OMITTED if operation <= futex.FUTEX_LOCK_PI2 else Hex(value)
+
+
+def _wake_operation(value: int) -> Either:
+    """FUTEX_OP(): 4 bits operation, 4 bits comparison, 12 bits for the argument of each."""
+    parts: list[object] = []
+    if value & 0x80000000:
+        parts.append(Shifted("FUTEX_OP_OPARG_SHIFT", 28))
+    parts.append(_shifted(futex.WAKE_OP_NAMES, value >> 28 & 7, 28))
+    parts.append(Shifted(Hex(value >> 12 & 0xFFF), 12))
+    parts.append(_shifted(futex.WAKE_COMPARISON_NAMES, value >> 24 & 0xF, 24))
+    return Either((*parts, Hex(value & 0xFFF)))
+
+
+def _shifted(table: NameTable, value: int, shift: int) -> object:
+    choice = table.choice(value)
+    if choice.name:
+        return Shifted(choice, shift)
+    return Noted(Shifted(Hex(value), shift), table.hint)
 
 
 FutexOp = Annotated[int, OneOf(futex.FUTEX_NAMES)]

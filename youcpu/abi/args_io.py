@@ -8,8 +8,6 @@ from youcpu.abi.args import Capture, Marker
 from youcpu.abi.structs import Iovec
 from youcpu.abi.values import Address, Array, Noted, Struct, Text
 
-#: strace shows so many elements of a vector without -v.
-_ELEMENTS = 32
 _IOV_MAX = 1024
 
 
@@ -27,6 +25,15 @@ class InputBuffer(Marker):
 
     def capture(self, index: int, call: Capture) -> object:
         return buffer(call, call.raw[index], call.raw[index + 1])
+
+
+class HostName(InputBuffer):
+    """Name of sethostname(2): 64 bytes at most."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        if call.raw[index + 1] & 0xFFFFFFFF > 64:
+            return Address(call.raw[index])
+        return super().capture(index, call)
 
 
 class OutputBuffer(Marker):
@@ -88,7 +95,7 @@ def iovec(call: Capture, address: int, count: int, left: int | None) -> object:
     """An array of struct iovec; `left` bytes were stored (None: all count, -1: show none)."""
     if not count:
         return Array(())
-    shown = min(count, _ELEMENTS, _IOV_MAX)
+    shown = min(count, _IOV_MAX if call.verbose else call.limit)
     data = call.read(address, shown * Iovec.SIZE) if address else b""
     if len(data) < Iovec.SIZE:
         return Address(address)
@@ -115,7 +122,7 @@ class Strings(Marker):
 
 
 def strings(call: Capture, address: int) -> object:
-    """Elements of a string vector, 32 of them unless all are wanted."""
+    """Elements of a string vector, as many as bytes of a string unless all are wanted."""
     if not address:
         return Address(0)
     items: list[object] = []
@@ -123,10 +130,10 @@ def strings(call: Capture, address: int) -> object:
     while True:
         pointer = call.exactly(at, 8)
         if pointer is None:
-            return Address(address) if not items else Array((*items, Address(at)), more=True)
+            return Array(tuple(items), broken_at=at) if items else Address(address)
         if pointer == bytes(8):
             return Array(tuple(items))
-        if len(items) >= _ELEMENTS and not call.verbose:
+        if len(items) >= call.limit and not call.verbose:
             return Array(tuple(items), more=True)
         items.append(string_text(call, int.from_bytes(pointer, "little")))
         at += 8
@@ -165,6 +172,6 @@ IovecOut = Annotated[int, Vector(at_exit=True)]
 StringVector = Annotated[int, Strings()]
 EnvVector = Annotated[int, Environment()]
 #: sethostname(2): its size is the next argument.
-CountedString = Annotated[int, InputBuffer()]
+CountedString = Annotated[int, HostName()]
 #: memfd_create(2).
 MemfdName = Annotated[int, StringArgument(limit=250)]

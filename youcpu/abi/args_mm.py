@@ -6,7 +6,7 @@ from typing import Annotated
 
 from youcpu.abi import mman
 from youcpu.abi.args import Capture, Flags, Marker, OneOf, Pointer, UnsignedLong
-from youcpu.abi.values import OMITTED, Address, Array, Either, HugeSize
+from youcpu.abi.values import OMITTED, Address, Array, Either, Shifted
 
 
 class MapKind(UnsignedLong):
@@ -30,7 +30,7 @@ def _map_flags(flags: int) -> Either:
     if flags:
         parts.append(mman.MAP_NAMES.flags(flags))
     if huge:
-        parts.append(HugeSize(huge))
+        parts.append(Shifted(huge, "MAP_HUGE_SHIFT"))
     return Either(tuple(parts))
 
 

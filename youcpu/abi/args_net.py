@@ -8,7 +8,7 @@ from youcpu.abi import socket
 from youcpu.abi.args import Capture, Flags, Marker, OneOf, UnsignedInt
 from youcpu.abi.args_process import IntPointer
 from youcpu.abi.sockaddr import sockaddr_value
-from youcpu.abi.values import Address, Array, Changed, Either
+from youcpu.abi.values import Address, Array, Call, Changed, Either
 
 _SOCKADDR_MAX = 128
 
@@ -18,8 +18,8 @@ class SocketKind(UnsignedInt):
 
     def capture(self, index: int, call: Capture) -> object:
         raw = call.raw[index] & 0xFFFFFFFF
-        kind = socket.SOCK_NAMES.choice(raw & socket.SOCK_TYPE_MASK)
-        rest = raw & ~socket.SOCK_TYPE_MASK
+        rest = raw & (socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+        kind = socket.SOCK_NAMES.choice(raw & ~rest)
         return Either((kind, socket.SOCK_FLAG_NAMES.flags(rest)) if rest else (kind,))
 
 
@@ -33,6 +33,9 @@ class ProtocolNumber(UnsignedInt):
             return socket.IPPROTO_NAMES.choice(value)
         if family == socket.AF_NETLINK:
             return socket.NETLINK_NAMES.choice(value)
+        if family == socket.AF_PACKET:
+            protocol = (value & 0xFF) << 8 | value >> 8 & 0xFF
+            return Call("htons", (socket.ETH_P_NAMES.choice(protocol),))
         return value
 
 

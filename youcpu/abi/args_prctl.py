@@ -10,7 +10,7 @@ from youcpu.abi.args import Capture, Marker, OneOf, UnsignedLong
 from youcpu.abi.args_io import string_text
 from youcpu.abi.args_signal import signal_choice
 from youcpu.abi.names import NameTable
-from youcpu.abi.values import OMITTED, Address, Array, Choice, Hex, Remark
+from youcpu.abi.values import OMITTED, Address, Array, Choice, Hex, Noted, Remark, Struct
 
 _COMM = 16
 _Show = Callable[[int, Capture], object]
@@ -78,6 +78,14 @@ _SHAPES: dict[int, tuple[_Show, ...]] = {
     prctl.PR_SET_DUMPABLE: (_choice(prctl.SUID_DUMP_NAMES),),
     prctl.PR_GET_KEEPCAPS: (),
     prctl.PR_SET_KEEPCAPS: (_unsigned,),
+    prctl.PR_GET_UNALIGN: (_number_out(4, prctl.UNALIGN_NAMES.flags),),
+    prctl.PR_SET_UNALIGN: (_flags(prctl.UNALIGN_NAMES),),
+    prctl.PR_GET_FPEMU: (_number_out(4, int),),
+    prctl.PR_SET_FPEMU: (_unsigned,),
+    prctl.PR_GET_FPEXC: (_number_out(4, int),),
+    prctl.PR_SET_FPEXC: (_unsigned,),
+    prctl.PR_GET_ENDIAN: (_number_out(4, int),),
+    prctl.PR_SET_ENDIAN: (_unsigned,),
     prctl.PR_GET_TIMING: (),
     prctl.PR_SET_TIMING: (_unsigned,),
     prctl.PR_SET_NAME: (_name_in,),
@@ -94,6 +102,13 @@ _SHAPES: dict[int, tuple[_Show, ...]] = {
     prctl.PR_TASK_PERF_EVENTS_DISABLE: (),
     prctl.PR_TASK_PERF_EVENTS_ENABLE: (),
     prctl.PR_SET_MM: (_choice(prctl.SET_MM_NAMES), _hex, _hex, _hex),
+    prctl.PR_MCE_KILL: (_choice(prctl.MCE_KILL_NAMES), _hex, _hex, _hex),
+    prctl.PR_GET_SPECULATION_CTRL: (_choice(prctl.SPEC_NAMES),),
+    prctl.PR_SET_SPECULATION_CTRL: (_choice(prctl.SPEC_NAMES), _hex),
+    prctl.PR_SET_SYSCALL_USER_DISPATCH: (_choice(prctl.DISPATCH_NAMES), _hex, _hex, _address),
+    prctl.PR_GET_FP_MODE: (),
+    prctl.PR_SVE_GET_VL: (),
+    prctl.PR_SME_GET_VL: (),
     prctl.PR_SET_CHILD_SUBREAPER: (_unsigned,),
     prctl.PR_GET_CHILD_SUBREAPER: (_number_out(4, int),),
     prctl.PR_SET_NO_NEW_PRIVS: (_unsigned, _hex, _hex, _hex),
@@ -112,7 +127,7 @@ class Option(OneOf):
     def __init__(self) -> None:
         super().__init__(prctl.PR_NAMES, signed=False)
 
-    def outcome(self, index: int, call: Capture) -> tuple[object, object] | None:
+    def outcome(self, index: int, call: Capture) -> tuple[object, Remark | None] | None:
         option = call.raw[index] & 0xFFFFFFFF
         result = call.result
         if result is None:
@@ -121,7 +136,8 @@ class Option(OneOf):
             name = prctl.SUID_DUMP_NAMES.name(result)
             return (result, Remark({"": name})) if name else None
         if option == prctl.PR_GET_SECUREBITS and result:
-            return Hex(result), Remark({"": prctl.SECBIT_NAMES.flags(result)})
+            bits = prctl.SECBIT_NAMES.flags(result)
+            return Hex(result), Remark({"": bits}) if bits.names else None
         return None
 
 
@@ -159,8 +175,6 @@ def _shapes(call: Capture) -> tuple[_Show, ...]:
 
 
 def _filter_program(raw: int, call: Capture) -> object:
-    from youcpu.abi.values import Struct
-
     data = call.exactly(raw, 16)
     if data is None:
         return Address(raw)
@@ -182,9 +196,23 @@ class ArchAddress(Marker):
                 return Array((Address(int.from_bytes(data, "little")),))
         if code == prctl.ARCH_GET_CPUID:
             return OMITTED
-        if code == prctl.ARCH_SET_CPUID:
-            return raw
-        return Address(raw)
+        if code in (prctl.ARCH_GET_XCOMP_SUPP, prctl.ARCH_GET_XCOMP_PERM):
+            data = None if call.failed else call.exactly(raw, 8)
+            if data is not None:
+                return Array((_features(int.from_bytes(data, "little")),))
+        if code == prctl.ARCH_REQ_XCOMP_PERM:
+            name = prctl.XFEATURE_NAMES.name(raw)
+            return Noted(Hex(raw), name) if name else Hex(raw)
+        return Hex(raw) if code in (prctl.ARCH_SET_CPUID, prctl.ARCH_SET_GS) else Address(raw)
+
+
+def _features(mask: int) -> object:
+    """XSAVE features as a number with their names behind it."""
+    names = prctl.XFEATURE_MASK_NAMES.flags(mask)
+    if not names.names:
+        return Hex(mask)
+    text = "|".join(names.names) + (f"|{names.rest:#x}" if names.rest else "")
+    return Noted(Hex(mask), text)
 
 
 PrctlOption = Annotated[int, Option()]

@@ -11,6 +11,7 @@ from youcpu.abi.args import (
     Flags,
     Marker,
     OneOf,
+    OneOfResult,
     Pointer,
     Record,
     SignedInt,
@@ -20,15 +21,19 @@ from youcpu.abi.args_signal import signal_choice
 from youcpu.abi.args_time import timeval
 from youcpu.abi.structs import Rlimit, Rusage, SchedParam, Sysinfo, Utsname
 from youcpu.abi.values import (
+    OMITTED,
     Address,
     Array,
     Changed,
     Choice,
+    Date,
+    Dated,
     Either,
     Hex,
+    Members,
     Product,
+    Remark,
     Struct,
-    Text,
     WaitStatus,
 )
 
@@ -59,9 +64,8 @@ def utsname_value(data: bytes, call: Capture) -> Struct:
     """struct new_utsname."""
     name = Utsname.unpack(data)
 
-    def text(raw: bytes) -> Text:
-        raw = raw.split(b"\0", 1)[0]
-        return Text(raw, len(raw), string=True)
+    def text(raw: bytes) -> bytes:
+        return raw.split(b"\0", 1)[0]
 
     fields: dict[str, object] = {
         "sysname": text(name.sysname),
@@ -165,9 +169,9 @@ class Groups(Marker):
         count = call.result if self.at_exit else call.raw[index - 1] & 0xFFFFFFFF
         if call.failed or count is None or (self.at_exit and not call.raw[index - 1]):
             return Address(address)
-        if not count:
-            return Array(())
-        data = call.read(address, 4 * min(count, 32))
+        if not count or not address:
+            return Array(()) if address else Address(0)
+        data = call.read(address, 4 * min(count, call.limit))
         if len(data) < 4:
             return Address(address)
         items = struct.unpack(f"<{len(data) // 4}I", data[: len(data) & ~3])
@@ -180,8 +184,8 @@ class ExecutionDomain(UnsignedInt):
     def capture(self, index: int, call: Capture) -> object:
         return self._persona(call.raw[index] & 0xFFFFFFFF)
 
-    def captured_result(self, result: int, call: Capture) -> object:
-        return self._persona(result)
+    def captured_result(self, result: int, call: Capture) -> tuple[object, Remark | None]:
+        return Hex(result), Remark({"": self._persona(result)})
 
     @staticmethod
     def _persona(value: int) -> object:
@@ -191,7 +195,7 @@ class ExecutionDomain(UnsignedInt):
         flags = value & ~personality.PER_MASK
         if not flags:
             return domain
-        return Either((domain, personality.PERSONALITY_NAMES.flags(flags)))
+        return Either((domain, personality.PERSONALITY_BITS.flags(flags)))
 
 
 class PointerOut(Marker):
@@ -218,6 +222,7 @@ class Clone3(Marker):
             return Address(call.raw[index])
         words = struct.unpack("<11Q", data.ljust(88, b"\0"))
         flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls = words[:8]
+        set_tid, set_tid_size, cgroup = words[8:]
         fields: dict[str, object] = {"flags": sched.CLONE3_NAMES.flags(flags)}
         if flags & sched.CLONE_PIDFD:
             fields["pidfd"] = Address(pidfd)
@@ -230,6 +235,11 @@ class Clone3(Marker):
         fields["stack_size"] = Hex(stack_size)
         if flags & sched.CLONE_SETTLS:
             fields["tls"] = Address(tls)
+        if set_tid or set_tid_size:
+            fields["set_tid"] = Address(set_tid)
+            fields["set_tid_size"] = set_tid_size
+        if cgroup or flags & sched.CLONE_INTO_CGROUP:
+            fields["cgroup"] = cgroup
         return Struct(fields)
 
     def changed(self, index: int, call: Capture, before: object) -> object:
@@ -243,6 +253,56 @@ class Clone3(Marker):
             if data is not None:
                 stored[name] = Array((int.from_bytes(data, "little", signed=True),))
         return Changed(before, Struct(stored)) if stored else before
+
+
+class Policy(OneOfResult):
+    """Argument of sched_setscheduler(2), result of sched_getscheduler(2)."""
+
+    def __init__(self) -> None:
+        super().__init__(sched.SCHED_NAMES)
+
+
+class Membarrier(OneOf):
+    """Command of membarrier(2); the answer to the query is a set of commands."""
+
+    decides_result = True
+
+    def __init__(self) -> None:
+        super().__init__(sched.MEMBARRIER_NAMES, signed=False)
+
+    def outcome(self, index: int, call: Capture) -> tuple[object, Remark | None] | None:
+        if call.raw[index] & 0xFFFFFFFF or not call.result:
+            return None
+        return Hex(call.result), Remark({"": self.table.flags(call.result)})
+
+
+class MembarrierProcessor(SignedInt):
+    """Third argument of membarrier(2): only with the flag before it."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        flagged = call.raw[index - 1] & 0xFFFFFFFF
+        return super().capture(index, call) if flagged else OMITTED
+
+
+class TimePointer(IntPointer):
+    """time(2): the result is a date too."""
+
+    decides_result = True
+
+    def __init__(self) -> None:
+        super().__init__(size=8)
+
+    def capture(self, index: int, call: Capture) -> object:
+        found = super().capture(index, call)
+        if not isinstance(found, Array):
+            return found
+        (seconds,) = found.items
+        assert isinstance(seconds, int)
+        return Array((Dated(seconds, seconds, 0, 0),))
+
+    def outcome(self, index: int, call: Capture) -> tuple[object, Remark | None] | None:
+        result = call.result or 0
+        return (result, Remark({"": Date(result)})) if result > 0 else None
 
 
 class CpuSet(Marker):
@@ -260,7 +320,7 @@ class CpuSet(Marker):
         if data is None:
             return Address(address)
         mask = int.from_bytes(data, "little")
-        return Array(tuple(n for n in range(8 * size) if mask >> n & 1))
+        return Members(tuple(n for n in range(8 * size) if mask >> n & 1))
 
 
 Pid = Annotated[int, SignedInt()]
@@ -281,7 +341,7 @@ WaitStatusPtr = Annotated[int, WaitStatusPointer()]
 CloneFlags = Annotated[int, CloneBits()]
 UnshareFlags = Annotated[int, Flags(sched.UNSHARE_NAMES)]
 SeccompOperation = Annotated[int, OneOf(prctl.SECCOMP_NAMES, signed=False)]
-SchedPolicy = Annotated[int, OneOf(sched.SCHED_NAMES)]
+SchedPolicy = Annotated[int, Policy()]
 SchedParamIn = Annotated[int, Record(SchedParam.SIZE, sched_param_value)]
 SchedParamOut = Annotated[int, Record(SchedParam.SIZE, sched_param_value, at_exit=True)]
 #: Stands right behind the size.
@@ -292,7 +352,9 @@ GetrandomFlags = Annotated[int, Flags(random.GRND_NAMES)]
 #: Pointer to one int that the call fills in.
 IntOut = Annotated[int, IntPointer()]
 UIntOut = Annotated[int, IntPointer()]
-#: Pointer to a long that the call fills in: time(2).
+#: time(2).
+TimePtr = Annotated[int, TimePointer()]
+#: Pointer to a long that the call fills in.
 LongOut = Annotated[int, IntPointer(size=8)]
 #: pipe(2): two descriptors.
 PipeFdsPtr = Annotated[int, IntPointer(count=2)]
@@ -303,7 +365,9 @@ GroupsPtr = Annotated[int, Groups(at_exit=True)]
 GroupsIn = Annotated[int, Groups(at_exit=False)]
 Persona = Annotated[int, ExecutionDomain()]
 RobustListOut = Annotated[int, PointerOut()]
-MembarrierCommand = Annotated[int, OneOf(sched.MEMBARRIER_NAMES)]
+MembarrierCommand = Annotated[int, Membarrier()]
+MembarrierFlags = Annotated[int, Flags(sched.MEMBARRIER_FLAG_NAMES)]
+MembarrierCpu = Annotated[int, MembarrierProcessor()]
 PidfdFlags = Annotated[int, Flags(sched.PIDFD_NAMES)]
 #: clone3(2): its size is the next argument.
 Clone3Ptr = Annotated[int, Clone3()]

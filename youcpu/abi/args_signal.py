@@ -68,14 +68,18 @@ def siginfo_value(data: bytes, call: Capture) -> Struct:
 def sigevent_value(data: bytes, call: Capture) -> Struct:
     """struct sigevent of timer_create(2)."""
     value, number, notify, thread = struct.unpack_from("<Qiii", data)
+    function, attributes = struct.unpack_from("<QQ", data, 16)
     low = ((value & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
     fields: dict[str, object] = {
         "sigev_value": Struct({"sival_int": low, "sival_ptr": Address(value)}),
-        "sigev_signo": signal_choice(number),
+        "sigev_signo": number if notify == time.SIGEV_NONE else signal_choice(number),
         "sigev_notify": time.SIGEV_NAMES.choice(notify),
     }
     if notify == time.SIGEV_THREAD_ID:
         fields["sigev_notify_thread_id"] = thread
+    if notify == time.SIGEV_THREAD:
+        fields["sigev_notify_function"] = Address(function)
+        fields["sigev_notify_attributes"] = Address(attributes)
     return Struct(fields)
 
 

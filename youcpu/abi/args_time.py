@@ -7,7 +7,7 @@ from typing import Annotated
 from youcpu.abi import time
 from youcpu.abi.args import Capture, Flags, Marker, OneOf, Record
 from youcpu.abi.structs import Itimerspec, Itimerval, Timespec, Timeval, Timezone, Tms
-from youcpu.abi.values import Address, Array, Dated, Struct
+from youcpu.abi.values import Address, Array, Dated, Noted, Struct
 
 
 def timespec(sec: int, nsec: int) -> Struct:
@@ -64,7 +64,12 @@ def tms_value(data: bytes, call: Capture) -> Struct:
     """struct tms."""
     tms = Tms.unpack(data)
     names = ("tms_utime", "tms_stime", "tms_cutime", "tms_cstime")
-    return Struct({name: getattr(tms, name) for name in names})
+    return Struct({name: _ticks(getattr(tms, name)) for name in names})
+
+
+def _ticks(ticks: int) -> object:
+    """Clock ticks, 100 a second."""
+    return Noted(ticks, f"{ticks / 100:.2f} s") if ticks else 0
 
 
 class RemainingTime(Record):

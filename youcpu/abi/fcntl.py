@@ -92,6 +92,14 @@ F_UNLCK = 2
 F_EXLCK = 4
 F_SHLCK = 8
 
+DN_ACCESS = 0x1
+DN_MODIFY = 0x2
+DN_CREATE = 0x4
+DN_DELETE = 0x8
+DN_RENAME = 0x10
+DN_ATTRIB = 0x20
+DN_MULTISHOT = 0x80000000
+
 F_OWNER_TID = 0
 F_OWNER_PID = 1
 F_OWNER_PGRP = 2
@@ -197,6 +205,11 @@ F_NAMES = named(
 FD_NAMES = named(globals(), "FD_???", "FD_CLOEXEC")
 LOCK_TYPE_NAMES = named(globals(), "F_???", "F_RDLCK F_WRLCK F_UNLCK F_EXLCK F_SHLCK")
 F_OWNER_NAMES = named(globals(), "F_OWNER_???", "F_OWNER_TID F_OWNER_PID F_OWNER_PGRP")
+DN_NAMES = named(
+    globals(),
+    "DN_???",
+    "DN_ACCESS DN_MODIFY DN_CREATE DN_DELETE DN_RENAME DN_ATTRIB DN_MULTISHOT",
+)
 SEAL_NAMES = named(
     globals(),
     "F_SEAL_???",

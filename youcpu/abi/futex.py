@@ -46,4 +46,18 @@ def _operations() -> list[tuple[str, int]]:
 
 
 FUTEX_NAMES = NameTable("FUTEX_???", _operations())
+WAKE_OP_NAMES = NameTable(
+    "FUTEX_OP_???",
+    [
+        ("FUTEX_OP_SET", 0),
+        ("FUTEX_OP_ADD", 1),
+        ("FUTEX_OP_OR", 2),
+        ("FUTEX_OP_ANDN", 3),
+        ("FUTEX_OP_XOR", 4),
+    ],
+)
+WAKE_COMPARISON_NAMES = NameTable(
+    "FUTEX_OP_CMP_???",
+    [(f"FUTEX_OP_CMP_{name}", n) for n, name in enumerate(("EQ", "NE", "LT", "LE", "GT", "GE"))],
+)
 BITSET_NAMES = NameTable("FUTEX_BITSET_???", [("FUTEX_BITSET_MATCH_ANY", FUTEX_BITSET_MATCH_ANY)])

@@ -18,7 +18,10 @@ class NameTable:
     __slots__ = ("_choices", "_flags", "_names", "hint", "pairs")
 
     def __init__(self, hint: str, pairs: Iterable[tuple[str, int]]) -> None:
-        """`hint` is what stands for an unknown one: `MAP_???`."""
+        """`hint` is what stands for an unknown one: `MAP_???`.
+
+        Without a hint an unknown number has no comment, and no bits are no text.
+        """
         self.hint = hint
         self.pairs = tuple(pairs)
         self._names: dict[int, str] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from youcpu.abi.names import named
+from youcpu.abi.names import NameTable, named
 
 UNAME26 = 0x0020000
 ADDR_NO_RANDOMIZE = 0x0040000
@@ -28,4 +28,5 @@ PERSONALITY_NAMES = named(
     "UNAME26 ADDR_NO_RANDOMIZE FDPIC_FUNCPTRS MMAP_PAGE_ZERO ADDR_COMPAT_LAYOUT READ_IMPLIES_EXEC"
     " ADDR_LIMIT_32BIT SHORT_INODE WHOLE_SECONDS STICKY_TIMEOUTS ADDR_LIMIT_3GB",
 )
+PERSONALITY_BITS = NameTable("", PERSONALITY_NAMES.pairs)
 PER_NAMES = named(globals(), "PER_???", "PER_LINUX PER_LINUX32")

@@ -167,3 +167,43 @@ _MM = (
 SET_MM_NAMES = NameTable(
     "PR_SET_MM_???", [(f"PR_SET_MM_{name}", value) for value, name in enumerate(_MM.split(), 1)]
 )
+UNALIGN_NAMES = NameTable("PR_UNALIGN_???", [("PR_UNALIGN_NOPRINT", 1), ("PR_UNALIGN_SIGBUS", 2)])
+MCE_KILL_NAMES = NameTable("PR_MCE_KILL_???", [("PR_MCE_KILL_CLEAR", 0), ("PR_MCE_KILL_SET", 1)])
+SPEC_NAMES = NameTable(
+    "PR_SPEC_???",
+    [("PR_SPEC_STORE_BYPASS", 0), ("PR_SPEC_INDIRECT_BRANCH", 1), ("PR_SPEC_L1D_FLUSH", 2)],
+)
+DISPATCH_NAMES = NameTable(
+    "PR_SYS_DISPATCH_???", [("PR_SYS_DISPATCH_OFF", 0), ("PR_SYS_DISPATCH_ON", 1)]
+)
+_XFEATURES = (
+    "FP SSE YMM BNDREGS BNDCSR OPMASK ZMM_Hi256 Hi16_ZMM PT_UNIMPLEMENTED_SO_FAR PKRU PASID"
+    " - - - - LBR - XTILE_CFG XTILE_DATA"
+)
+XFEATURE_NAMES = NameTable(
+    "XFEATURE_???",
+    [(f"XFEATURE_{name}", n) for n, name in enumerate(_XFEATURES.split()) if name != "-"],
+)
+#: Names of sets stand before those of their members.
+XFEATURE_MASK_NAMES = NameTable(
+    "XFEATURE_MASK_???",
+    [
+        ("XFEATURE_MASK_FPSSE", 0x3),
+        ("XFEATURE_MASK_FP", 0x1),
+        ("XFEATURE_MASK_SSE", 0x2),
+        ("XFEATURE_MASK_YMM", 0x4),
+        ("XFEATURE_MASK_BNDREGS", 0x8),
+        ("XFEATURE_MASK_BNDCSR", 0x10),
+        ("XFEATURE_MASK_AVX512", 0xE0),
+        ("XFEATURE_MASK_OPMASK", 0x20),
+        ("XFEATURE_MASK_ZMM_Hi256", 0x40),
+        ("XFEATURE_MASK_Hi16_ZMM", 0x80),
+        ("XFEATURE_MASK_PT", 0x100),
+        ("XFEATURE_MASK_PKRU", 0x200),
+        ("XFEATURE_MASK_PASID", 0x400),
+        ("XFEATURE_MASK_LBR", 0x8000),
+        ("XFEATURE_MASK_XTILE", 0x60000),
+        ("XFEATURE_MASK_XTILE_CFG", 0x20000),
+        ("XFEATURE_MASK_XTILE_DATA", 0x40000),
+    ],
+)

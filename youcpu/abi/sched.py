@@ -103,4 +103,5 @@ MEMBARRIER_NAMES = NameTable(
         *((f"MEMBARRIER_CMD_{name}", 1 << bit) for bit, name in enumerate(_MEMBARRIER.split())),
     ],
 )
+MEMBARRIER_FLAG_NAMES = NameTable("MEMBARRIER_CMD_FLAG_???", [("MEMBARRIER_CMD_FLAG_CPU", 1)])
 PIDFD_NAMES = NameTable("PIDFD_???", [("PIDFD_NONBLOCK", 0o4000)])

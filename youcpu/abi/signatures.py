@@ -34,7 +34,7 @@ readv: Fd IovecOut Int
 writev: Fd IovecIn Int
 access: Path AccessMode
 pipe: PipeFdsPtr
-select: Int FdSetPtr FdSetPtr FdSetPtr TimevalIn
+select: Int FdSetPtr FdSetPtr FdSetPtr SelectTimeout
 sched_yield:
 mremap: Addr Size Size MremapFlags MremapAddr -> Addr
 msync: Addr Size MsyncFlags
@@ -125,7 +125,7 @@ rt_sigsuspend: SigsetIn Size
 sigaltstack: StackIn StackOut
 utime: Path UtimbufPtr
 mknod: Path MknodMode MknodDevice
-personality: Persona
+personality: Persona -> Persona
 statfs: Path StatfsPtr
 fstatfs: Fd StatfsPtr
 getpriority: PriorityWhich Int
@@ -146,7 +146,7 @@ arch_prctl: ArchPrctlCode ArchPrctlAddr
 setrlimit: RlimitResource RlimitIn
 chroot: Path
 sync:
-mount: CString Path CString HexULong Addr
+mount: Path Path CString HexULong Addr
 umount2: Path UmountFlags
 sethostname: CountedString Size
 setdomainname: CountedString Size
@@ -165,7 +165,7 @@ removexattr: Path XattrName
 lremovexattr: Path XattrName
 fremovexattr: Fd XattrName
 tkill: Pid Signal
-time: LongOut
+time: TimePtr
 futex: Addr FutexOp FutexVal FutexTimeoutOrVal2 FutexAddr2 FutexVal3
 sched_setaffinity: Pid UInt CpuSetIn
 sched_getaffinity: Pid UInt CpuSetOut
@@ -202,8 +202,8 @@ symlinkat: Path DirFd Path
 readlinkat: DirFd Path ReadBuffer Size
 fchmodat: DirFd Path Mode
 faccessat: DirFd Path AccessMode
-pselect6: Int FdSetPtr FdSetPtr FdSetPtr TimespecIn Pselect6Sigmask
-ppoll: PollFdsPtr UInt TimespecIn SigsetIn Size
+pselect6: Int FdSetPtr FdSetPtr FdSetPtr PpollTimeout Pselect6Sigmask
+ppoll: PollFdsPtr UInt PpollTimeout SigsetIn Size
 unshare: UnshareFlags
 set_robust_list: RobustListPtr Size
 get_robust_list: Pid RobustListOut LongOut
@@ -237,7 +237,7 @@ seccomp: SeccompOperation Flags32 Addr
 getrandom: ReadBuffer Size GetrandomFlags
 memfd_create: MemfdName MemfdFlags -> Fd
 execveat: DirFd Path StringVector EnvVector AtFlags
-membarrier: MembarrierCommand UInt
+membarrier: MembarrierCommand MembarrierFlags MembarrierCpu
 mlock2: Addr Size MlockFlags
 copy_file_range: Fd OffsetPtr Fd OffsetPtr Size Flags32
 preadv2: Fd IovecOut Int Long OffsetHigh RwfFlags
@@ -246,7 +246,7 @@ pkey_mprotect: Addr Size Prot Int
 pkey_alloc: Flags32 PkeyRights
 pkey_free: Int
 statx: DirFd Path StatxAtFlags StatxMask StatxPtr
-rseq: RseqPtr UInt Flags32 HexUInt
+rseq: RseqPtr HexUInt Flags32 HexUInt
 pidfd_send_signal: Fd Signal SiginfoIn Flags32
 pidfd_open: Pid PidfdFlags -> Fd
 clone3: Clone3Ptr Size

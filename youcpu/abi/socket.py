@@ -81,6 +81,10 @@ NETLINK_NAMES = NameTable(
         ("NETLINK_SMC", 22),
     ],
 )
+ETH_P_NAMES = NameTable(
+    "ETH_P_???",
+    [("ETH_P_ALL", 3), ("ETH_P_IP", 0x800), ("ETH_P_ARP", 0x806), ("ETH_P_IPV6", 0x86DD)],
+)
 SHUT_NAMES = named(globals(), "SHUT_???", "SHUT_RD SHUT_WR SHUT_RDWR")
 MSG_NAMES = NameTable(
     "MSG_???",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 from youcpu.abi.names import NameTable, named
 from youcpu.abi.structs import Termios
 from youcpu.abi.values import Either, Hex, Indexed, Struct
@@ -65,17 +67,26 @@ EXTPROC = 0o200000
 
 _IFLAG = named(
     globals(),
-    "?",
+    "",
     "IGNBRK BRKINT IGNPAR PARMRK INPCK ISTRIP INLCR IGNCR ICRNL IUCLC IXON IXANY IXOFF IMAXBEL"
     " IUTF8",
 )
-_OFLAG = named(globals(), "?", "OPOST OLCUC ONLCR OCRNL ONOCR ONLRET OFILL OFDEL")
-_CFLAG = named(globals(), "?", "CSTOPB CREAD PARENB PARODD HUPCL CLOCAL CMSPAR CRTSCTS")
+_OFLAG = named(globals(), "", "OPOST OLCUC ONLCR OCRNL ONOCR ONLRET OFILL OFDEL")
+_CFLAG = named(globals(), "", "CSTOPB CREAD PARENB PARODD HUPCL CLOCAL CMSPAR CRTSCTS")
 _LFLAG = named(
     globals(),
-    "?",
+    "",
     "ISIG ICANON XCASE ECHO ECHOE ECHOK ECHONL NOFLSH IEXTEN ECHOCTL ECHOPRT ECHOKE FLUSHO PENDIN"
     " TOSTOP EXTPROC",
+)
+TCOOFF, TCOON, TCIOFF, TCION = range(4)
+TCIFLUSH, TCOFLUSH, TCIOFLUSH = range(3)
+TCXONC_NAMES = named(globals(), "TC???", "TCOOFF TCOON TCIOFF TCION")
+TCFLSH_NAMES = named(globals(), "TC???", "TCIFLUSH TCOFLUSH TCIOFLUSH")
+_MODEM = "LE DTR RTS ST SR CTS CAR RNG DSR - - - - OUT1 OUT2 LOOP"
+MODEM_NAMES = NameTable(
+    "TIOCM_???",
+    [(f"TIOCM_{name}", 1 << bit) for bit, name in enumerate(_MODEM.split()) if name != "-"],
 )
 #: Delays of c_oflag: (bits, names by value).
 _DELAYS = tuple(
@@ -130,6 +141,12 @@ def termios_struct(termios: Termios) -> Struct:
         },
         ("c_iflag", "c_oflag", "c_cflag", "c_lflag"),
     )
+
+
+def termio_struct(data: bytes) -> Struct:
+    """struct termio of System V: TCGETA."""
+    iflag, oflag, cflag, lflag, line = struct.unpack_from("<HHHHB", data)
+    return termios_struct(Termios(iflag, oflag, cflag, lflag, line, data[9:17]))
 
 
 def _output_flags(flags: int) -> Either:

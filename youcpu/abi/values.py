@@ -5,8 +5,9 @@ Plain int and bytes are values too: a decimal number, and a path (never cut).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from youcpu.record import record
 
 
 class Address(int):
@@ -39,6 +40,18 @@ class Device(int):
     __slots__ = ()
 
 
+class Date(int):
+    """Seconds since 1970 as a date alone."""
+
+    __slots__ = ()
+
+
+class GroupMask(int):
+    """Netlink groups, hexadecimal with at least six digits."""
+
+    __slots__ = ()
+
+
 class LongPath(bytes):
     """The start of a path that is longer than any may be."""
 
@@ -57,19 +70,13 @@ class Product(int):
     __slots__ = ()
 
 
-class HugeSize(int):
-    """Logarithm of a huge page's size: `21<<MAP_HUGE_SHIFT`."""
-
-    __slots__ = ()
-
-
 class WaitStatus(int):
     """What wait4(2) stores: exit code or signal."""
 
     __slots__ = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record(frozen=True)
 class FlagSet:
     """Bits by name, in strace's order; `rest` has no name. `hint`: their family, `MAP_???`."""
 
@@ -79,7 +86,7 @@ class FlagSet:
     hint: str
 
 
-@dataclass(slots=True, frozen=True)
+@record(frozen=True)
 class Choice:
     """One of many by name; None: not one of them."""
 
@@ -90,7 +97,7 @@ class Choice:
     decimal: bool = False
 
 
-@dataclass(slots=True)
+@record
 class Text:
     """Bytes of memory: a buffer or a string. `length` is the whole, `data` may be its start."""
 
@@ -100,9 +107,11 @@ class Text:
     string: bool = False
     #: What stands before the quotes: `@` of an abstract socket.
     prefix: str = ""
+    #: Never cut, however few bytes are wanted.
+    whole: bool = False
 
 
-@dataclass(slots=True)
+@record
 class Descriptor:
     """A file descriptor and the path behind it (None: not open)."""
 
@@ -112,15 +121,24 @@ class Descriptor:
     name: str | None = None
 
 
-@dataclass(slots=True)
+@record
 class Array:
     """Elements in a row; `more`: there are others that are not shown."""
 
     items: tuple[object, ...]
     more: bool = False
+    #: Where memory ended before the array did; 0: it did not.
+    broken_at: int = 0
 
 
-@dataclass(slots=True)
+@record
+class Members:
+    """A set of numbers: descriptors of select(2), CPUs."""
+
+    items: tuple[object, ...]
+
+
+@record
 class Struct:
     """A C structure. `brief`: the fields to show when not all are wanted, None: all of them."""
 
@@ -128,7 +146,15 @@ class Struct:
     brief: tuple[str, ...] | None = None
 
 
-@dataclass(slots=True)
+@record
+class Shifted:
+    """A part of a number: `21<<MAP_HUGE_SHIFT`."""
+
+    value: object
+    shift: int | str
+
+
+@record
 class Named:
     """An argument that is written with its name: clone(2)."""
 
@@ -136,7 +162,7 @@ class Named:
     value: object
 
 
-@dataclass(slots=True)
+@record
 class Noted:
     """A value with a comment behind it: `0x7ffd... /* 23 vars */`."""
 
@@ -144,7 +170,7 @@ class Noted:
     note: str
 
 
-@dataclass(slots=True)
+@record
 class Dated:
     """A value that is a time since 1970, worth saying as a date; `fraction` has `digits`."""
 
@@ -154,7 +180,7 @@ class Dated:
     digits: int
 
 
-@dataclass(slots=True)
+@record
 class Changed:
     """A value that the call replaced: `[128 => 16]`."""
 
@@ -162,29 +188,31 @@ class Changed:
     after: object
 
 
-@dataclass(slots=True)
+@record
 class Either:
     """Alternatives joined with `|`: socket type and flags."""
 
     parts: tuple[object, ...]
 
 
-@dataclass(slots=True)
+@record
 class Indexed:
     """Elements with the names of their indices: `[[VINTR]=0x3, ...]`."""
 
     items: tuple[tuple[str, object], ...]
 
 
-@dataclass(slots=True)
+@record
 class Call:
     """A value as the C expression that makes it: `htons(80)`."""
 
     function: str
-    argument: object
+    arguments: tuple[object, ...]
+    #: It says for itself what it fills in: no field name in front.
+    bare: bool = False
 
 
-@dataclass(slots=True)
+@record
 class Remark:
     """What a result means: `(flags O_RDWR)`, `(in [3], left {...})`; values by label."""
 

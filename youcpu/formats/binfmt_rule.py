@@ -9,7 +9,8 @@ what the kernel answers later (EEXIST, ENAMETOOLONG, errors of F) is kernel/exec
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from youcpu.record import record
 
 #: Least and most bytes of a write to `register` (fs/binfmt_misc.c).
 MIN_REGISTER_LENGTH = 11
@@ -35,7 +36,7 @@ class RuleError(Exception):
         self.reason = reason
 
 
-@dataclass(slots=True)
+@record
 class Rule:
     """A parsed rule. `magic` is the extension for type E; `mask` None matches all bits.
 

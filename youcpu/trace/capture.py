@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from youcpu.abi.args import Capture, Marker, SignedLong
-from youcpu.abi.values import PENDING
+from youcpu.abi.values import PENDING, Remark
 from youcpu.trace.events import SyscallEvent
 
 
@@ -84,8 +84,12 @@ def leave(event: SyscallEvent, row: Row, result: int, capture: Capture, time_ns:
     if -4096 < result < 0:
         return
     if plan.result is not None:
-        event.returned = plan.result(result, capture)
+        event.returned, event.remark = plan.result(result, capture)
     for index, outcome in plan.decides:
         found = outcome(index, capture)
         if found is not None:
-            event.returned, event.remark = found
+            event.returned, remark = found
+            if event.remark is None or remark is None:
+                event.remark = remark or event.remark
+            else:
+                event.remark = Remark(event.remark.parts | remark.parts)

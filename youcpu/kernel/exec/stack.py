@@ -8,10 +8,10 @@ envp; NULL; argv; argc. RSP points at argc and is divisible by 16.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 from youcpu.abi import auxv
 from youcpu.kernel.exec.binprm import LinuxBinprm
+from youcpu.record import record
 
 PLATFORM = b"x86_64\0"
 CLOCK_TICKS = 100
@@ -26,7 +26,7 @@ AT_FLAGS_PRESERVE_ARGV0 = 1
 RSEQ_FEATURE_SIZE, RSEQ_ALIGN = 28, 32
 
 
-@dataclass(slots=True)
+@record
 class ImageFacts:
     """What the loader found out and the program wants to know."""
 
@@ -39,7 +39,7 @@ class ImageFacts:
     execfd: int | None = None
 
 
-@dataclass(slots=True)
+@record
 class InitialStack:
     """Bytes to be written so that they end at the stack's top, and where things are."""
 

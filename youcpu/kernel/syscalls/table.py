@@ -11,13 +11,13 @@ int (None: 0) or raises KernelError or Blocked.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from youcpu.abi.args import Marker, SignedLong
 from youcpu.abi.errno import Errno
 from youcpu.abi.syscalls import syscall_name
 from youcpu.kernel.errors import KernelError
+from youcpu.record import field, record
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -26,7 +26,7 @@ Handler = TypeVar("Handler", bound=Callable[..., int | None])
 Dispatch = Callable[["Task", int, int, int, int, int, int], int | None]
 
 
-@dataclass(slots=True)
+@record
 class Syscall:
     """One row: `partial` says what of the call is missing, empty when all is there."""
 

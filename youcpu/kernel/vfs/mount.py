@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
@@ -16,6 +15,7 @@ from youcpu.kernel.vfs.super import (
     SOCKFS_MAGIC,
     SuperBlock,
 )
+from youcpu.record import field, record
 
 if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from youcpu.kernel.vfs.tmpfs import TmpFs
 
 
-@dataclass(slots=True)
+@record
 class MountOptions:
     """What the machine's user asked for. `root`: --rootfs; `writable`: --rw, host paths."""
 
@@ -35,7 +35,7 @@ class MountOptions:
     writable: tuple[bytes, ...] = ()
 
 
-@dataclass(slots=True)
+@record
 class Mount:
     """One line of /proc/mounts."""
 
@@ -47,7 +47,7 @@ class Mount:
     options: bytes = b"rw,relatime"
 
 
-@dataclass(slots=True)
+@record
 class Vfs:
     """The tree of names of one machine, and the file systems in it."""
 

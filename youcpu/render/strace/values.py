@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from youcpu.abi import signal, stat
@@ -15,30 +14,34 @@ from youcpu.abi.values import (
     Call,
     Changed,
     Choice,
+    Date,
     Dated,
     Descriptor,
     Device,
     Either,
     FileMode,
     FlagSet,
+    GroupMask,
     Hex,
-    HugeSize,
     Indexed,
     LongPath,
     Mask,
+    Members,
     Named,
     Noted,
     Permissions,
     Product,
     Remark,
+    Shifted,
     Struct,
     Text,
     WaitStatus,
 )
+from youcpu.record import record
 from youcpu.render.strace.quote import bracketed_path, hexadecimal, quoted
 
 
-@dataclass(slots=True)
+@record
 class Style:
     """What the user wants to see of a value."""
 
@@ -67,11 +70,8 @@ def _quote(data: bytes, style: Style) -> str:
 
 
 def _text(value: Text, style: Style) -> str:
-    data = value.data
-    cut = ""
-    if value.length > style.string_limit:
-        data = data[: style.string_limit]
-        cut = "..."
+    data = value.data if value.whole else value.data[: style.string_limit]
+    cut = "..." if value.length > len(data) else ""
     return f"{value.prefix}{_quote(data, style)}{cut}"
 
 
@@ -113,18 +113,25 @@ def _device(value: Device, style: Style) -> str:
     return f"makedev({_hex(major, style)}, {_hex(minor & 0xFFFFFFFF, style)})"
 
 
+def _date(seconds: int, fraction: str = "") -> str | None:
+    try:
+        at = time.localtime(seconds)
+    except (OverflowError, ValueError, OSError):
+        return None
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', at)}{fraction}{time.strftime('%z', at)}"
+
+
+def _group_mask(value: GroupMask, style: Style) -> str:
+    return f"{int(value):#08x}" if value else "00000000"
+
+
 def _dated(value: Dated, style: Style) -> str:
     text = show(value.value, style)
     limit = 10**value.digits if value.digits else 1
     if not (value.seconds or value.fraction) or not 0 <= value.fraction < limit:
         return text
-    try:
-        at = time.localtime(value.seconds)
-    except (OverflowError, ValueError, OSError):
-        return text
-    fraction = f".{value.fraction:0{value.digits}}" if value.fraction else ""
-    date = time.strftime("%Y-%m-%dT%H:%M:%S", at)
-    return f"{text} /* {date}{fraction}{time.strftime('%z', at)} */"
+    date = _date(value.seconds, f".{value.fraction:0{value.digits}}" if value.fraction else "")
+    return text if date is None else f"{text} /* {date} */"
 
 
 def _mask(value: Mask, style: Style) -> str:
@@ -159,7 +166,7 @@ def _wait_status(value: WaitStatus, style: Style) -> str:
 def _flags(value: FlagSet, style: Style) -> str:
     if not value.names:
         if not value.value:
-            return "0"
+            return "0" if value.hint else ""
         return f"{value.value:#x} /* {value.hint} */" if value.hint else f"{value.value:#x}"
     names = "|".join(value.names)
     return f"{names}|{value.rest:#x}" if value.rest else names
@@ -185,23 +192,38 @@ def _descriptor(value: Descriptor, style: Style) -> str:
 
 def _array(value: Array, style: Style) -> str:
     items = ", ".join(show(item, style) for item in value.items)
+    if value.broken_at:
+        return f"[{items}, ... /* {value.broken_at:#x} */]"
     if value.more:
         return f"[{items}, ...]" if items else "[...]"
     return f"[{items}]"
+
+
+def _members(value: Members, style: Style) -> str:
+    return f"[{' '.join(show(item, style) for item in value.items)}]"
 
 
 def _indexed(value: Indexed, style: Style) -> str:
     return f"[{', '.join(f'[{name}]={show(item, style)}' for name, item in value.items)}]"
 
 
+def _field(name: str, value: object, style: Style) -> str:
+    text = show(value, style)
+    return text if type(value) is Call and value.bare else f"{name}={text}"
+
+
 def _remark(value: Remark, style: Style) -> str:
     return ", ".join(f"{label} {show(part, style)}".strip() for label, part in value.parts.items())
+
+
+def _call(value: Call, style: Style) -> str:
+    return f"{value.function}({', '.join(show(part, style) for part in value.arguments)})"
 
 
 def _struct(value: Struct, style: Style) -> str:
     fields = value.fields
     if value.brief is None or style.verbose:
-        parts = [f"{name}={show(item, style)}" for name, item in fields.items()]
+        parts = [_field(name, item, style) for name, item in fields.items()]
     else:
         parts = [f"{name}={show(fields[name], style)}" for name in value.brief if name in fields]
         parts.append("...")
@@ -218,12 +240,15 @@ RENDER: dict[type, Callable[[Any, Style], str]] = {
     Permissions: _permissions,
     FileMode: _file_mode,
     Device: _device,
+    Date: lambda value, style: _date(value) or str(int(value)),
     Dated: _dated,
+    GroupMask: _group_mask,
+    Members: _members,
     LongPath: lambda value, style: f"{_quote(value, style)}...",
     Mask: _mask,
     WaitStatus: _wait_status,
-    Product: lambda value, style: f"{int(value)}*1024",
-    HugeSize: lambda value, style: f"{int(value)}<<MAP_HUGE_SHIFT",
+    Product: lambda value, style: f"{value // 1024}*1024",
+    Shifted: lambda value, style: f"{show(value.value, style)}<<{value.shift}",
     FlagSet: _flags,
     Choice: _choice,
     Either: _either,
@@ -235,7 +260,7 @@ RENDER: dict[type, Callable[[Any, Style], str]] = {
     Named: lambda value, style: f"{value.name}={show(value.value, style)}",
     Noted: lambda value, style: f"{show(value.value, style)} /* {value.note} */",
     Changed: lambda value, style: f"{show(value.before, style)} => {show(value.after, style)}",
-    Call: lambda value, style: f"{value.function}({show(value.argument, style)})",
+    Call: _call,
 }
 
 
