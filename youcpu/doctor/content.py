@@ -97,11 +97,7 @@ def _elf(found: Round, head: bytes) -> Finding:
         return Finding(
             name, f"{shown(name)} is cut: {len(head)} bytes are no ELF header", "get the file again"
         )
-<<<<<<< HEAD
     _, number, kind = machine
-=======
-    bits, number, kind = machine
->>>>>>> main
     if kind not in (elf_exec.ET_EXEC, elf_exec.ET_DYN):
         mend = "link it: cc -o PROGRAM FILE.o" if kind == 1 else "run the program that it came from"
         return Finding(name, f"{shown(name)} is {describe_elf(head)}", mend)
@@ -129,17 +125,7 @@ def _with_rules(found: Round, finding: Finding) -> Finding:
     for known in rules_for(found.buffer, found.path):
         rule = known.rule
         assert rule is not None
-<<<<<<< HEAD
         state = {None: "configured", True: "registered", False: "switched off"}[known.enabled]
-=======
-        how = (
-            "registered"
-            if known.enabled
-            else "switched off"
-            if known.enabled is False
-            else "configured"
-        )
->>>>>>> main
         notes.append(
             f"rule {shown(rule.name)} ({state}, {shown(known.source)}) would take it: "
             f"{shown(rule.interpreter)}"
