@@ -72,18 +72,11 @@ class Credentials:
         """What access(2) checks by: the real ids; root's capabilities by the real uid."""
         if self.fsuid == self.uid and self.fsgid == self.gid:
             return self
-<<<<<<< HEAD
         new = self.prepare()
         new.fsuid, new.fsgid = self.uid, self.gid
         if self.uid:
             new.effective = 0
         return new
-=======
-        from youcpu.record import replace
-
-        effective = self.effective if self.uid == 0 else 0
-        return replace(self, fsuid=self.uid, fsgid=self.gid, effective=effective)
->>>>>>> main
 
     def capable(self, capability: int) -> bool:
         """Whether the effective set has it (inside this machine only)."""
