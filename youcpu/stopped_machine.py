@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import mmap
 import os
-import shutil
 import stat
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import IO
 
 from youcpu.formats.core_dump import EM_386, kernel_page_table
@@ -34,7 +30,7 @@ from youcpu.hardware.paging import (
     EFER_NXE,
     PagingRegisters,
 )
-from youcpu.record import record
+from youcpu.record import record, replace
 
 CHUNK = 1 << 20
 UNPACKED_LIMIT = 1 << 40
@@ -183,6 +179,9 @@ def _unpacked(path: str, file: IO[bytes]) -> IO[bytes] | None:
 
 
 def _unpack_zstd(path: str, file: IO[bytes]) -> IO[bytes]:
+    import shutil
+    import subprocess
+
     try:
         import zstandard  # type: ignore[import-not-found]
     except ImportError:
@@ -209,6 +208,8 @@ def _unpack_zstd(path: str, file: IO[bytes]) -> IO[bytes]:
 
 def _copy_sparse(source: IO[bytes]) -> IO[bytes]:
     """A temporary file with the bytes of `source`; runs of zeros become holes."""
+    import tempfile
+
     target = tempfile.TemporaryFile(prefix="youcpu-")  # noqa: SIM115  the caller closes it
     zeros = bytes(CHUNK)
     size = 0

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from running import Run
 
 PROGRAMS = (("sleep", "60"), ("cat",))
 

@@ -177,11 +177,11 @@ def _components(path: bytes) -> list[bytes]:
 def lookup_one(task: Task, directory: Dentry, name: bytes) -> Dentry:
     """One entry of a directory, mounts crossed. Raises ENOENT and what the inode raises."""
     dentry = directory.child(name)
-    if dentry is not None and dentry.inode.is_dir:
+    # Other kinds than directories are looked up anew: the host may have changed them.
+    if dentry is not None and (dentry.inode.is_dir or task.kernel.vfs.snapshot is not None):
         return dentry.mounted or dentry
     if len(name) > NAME_MAX:
         raise KernelError(Errno.ENAMETOOLONG)
-    # Other kinds are looked up anew: the host may have changed them.
     inode = directory.inode.lookup(name)
     if dentry is None or dentry.inode is not inode:
         dentry = directory.add(name, inode)
