@@ -177,7 +177,7 @@ class DryRun:
 
     def exec_content(self, content: bytes, argv: list[bytes]) -> Verdict:
         """fexecve of a file without a name that holds `content`, open at descriptor 0."""
-        memory = TmpFs(cast("Kernel", self.task.kernel), "tmpfs", 0)
+        memory = TmpFs(self.task.kernel, "tmpfs", 0)
         inode = memory.make(stat.S_IFREG | 0o755, self.task.cred, None)
         assert isinstance(inode, MemFile)
         inode.write_at(content[:MAX_CONTENT], 0)

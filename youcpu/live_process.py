@@ -33,6 +33,7 @@ PAGEMAP_FLAGS = (
     (PM_FILE, "file"),
 )
 CHUNK_PAGES = 1 << 16
+NOTHING = bytes(CHUNK_PAGES * 8)
 SPARSE = 1 << 30  # areas from this size on are looked up in smaps first
 
 
@@ -122,11 +123,12 @@ def _area_pages(descriptor: int, area: MappedArea) -> Iterator[MappedPage]:
             return
         if not data:
             return
-        words = struct.unpack(f"<{len(data) // 8}Q", data)
-        for page, word in enumerate(words, first):
-            if word & (PM_PRESENT | PM_SWAP):
-                yield MappedPage(page * PAGE_SIZE, word)
-        first += len(words)
+        count = len(data) // 8
+        if data != NOTHING[: len(data)]:
+            for page, word in enumerate(struct.unpack(f"<{count}Q", data), first):
+                if word & (PM_PRESENT | PM_SWAP):
+                    yield MappedPage(page * PAGE_SIZE, word)
+        first += count
 
 
 def page_at(pid: int, address: int) -> MappedPage | None:

@@ -1,8 +1,9 @@
 """Data classes that cost nothing at import.
 
-`dataclasses.dataclass` compiles several methods for each class, 0.3 ms apiece and 8 ms for
-the module itself: with the hundred records of a machine that was a third of the start-up
-time. `@record` does it when the first instance is made. (docs/design/0003-start-up.md)
+`dataclasses.dataclass` compiles five methods for each class, 0.3 ms apiece, and its module
+takes 8 ms to load: with the hundred records of a machine that was a third of the start-up
+time of every command. `@record` compiles `__init__` when the first instance is made and
+shares the other methods. (docs/design/0003-start-up.md)
 """
 
 from __future__ import annotations
@@ -11,23 +12,20 @@ from collections.abc import Callable
 from typing import Any, TypeVar, dataclass_transform, overload
 
 T = TypeVar("T")
-
-
-class _Field:
-    """What `field` was given, until the class is completed."""
-
-    def __init__(self, options: dict[str, Any]) -> None:
-        self.options = options
-
-
-def field(*, default_factory: Callable[[], T] | None = None, **options: Any) -> Any:
-    """dataclasses.field of a record."""
-    if default_factory is not None:
-        options["default_factory"] = default_factory
-    return _Field(options)
-
-
 _PENDING = "__record_options__"
+_FIELDS = "__record_fields__"
+
+
+class _Factory:
+    """Default of a field that is made anew for each instance."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.make = make
+
+
+def field(*, default_factory: Callable[[], T]) -> T:
+    """A field whose default is made for each instance."""
+    return _Factory(default_factory)  # type: ignore[return-value]
 
 
 @overload
@@ -38,33 +36,93 @@ def record(*, frozen: bool = False, eq: bool = True) -> Callable[[type[T]], type
 
 @dataclass_transform(field_specifiers=(field,))
 def record(
-    cls: type[Any] | None = None, /, **options: bool
+    cls: type[Any] | None = None, /, *, frozen: bool = False, eq: bool = True
 ) -> type[Any] | Callable[[type[Any]], type[Any]]:
-    """Like `dataclass`, completed at the first instance; options `frozen` and `eq` as there."""
-    if cls is None:
-        return lambda decorated: _prepare(decorated, options)
-    return _prepare(cls, options)
+    """`__init__` by the annotated fields, `==` and repr; `frozen`: hashable, never changed."""
+
+    def decorate(decorated: type[Any]) -> type[Any]:
+        def __init__(self: Any, *arguments: Any, **keywords: Any) -> None:
+            _complete(decorated)
+            decorated.__init__(self, *arguments, **keywords)
+
+        setattr(decorated, _PENDING, frozen)
+        decorated.__init__ = __init__
+        decorated.__repr__ = _repr  # type: ignore[assignment]
+        if eq:
+            decorated.__eq__ = _eq  # type: ignore[assignment]
+            decorated.__hash__ = _hash if frozen else None  # type: ignore[assignment]
+        return decorated
+
+    return decorate if cls is None else decorate(cls)
 
 
-def _prepare(cls: type[Any], options: dict[str, bool]) -> type[Any]:
-    def __init__(self: Any, *arguments: Any, **keywords: Any) -> None:
-        _complete(cls)
-        cls.__init__(self, *arguments, **keywords)  # type: ignore[misc]
+def fields(instance: Any) -> tuple[str, ...]:
+    """Names of a record's fields, in order."""
+    names: tuple[str, ...] = getattr(type(instance), _FIELDS)
+    return names
 
-    setattr(cls, _PENDING, options)
-    cls.__init__ = __init__
-    return cls
+
+def replace(instance: T, **changes: Any) -> T:
+    """A copy with other values of some fields."""
+    values = {name: getattr(instance, name) for name in fields(instance)}
+    return type(instance)(**{**values, **changes})
+
+
+def _annotated(cls: type[Any]) -> dict[str, Any]:
+    """Own and inherited fields in order; ClassVars are none."""
+    found: dict[str, Any] = {}
+    for ancestor in reversed(cls.__mro__):
+        for name, annotation in vars(ancestor).get("__annotations__", {}).items():
+            if "ClassVar" not in str(annotation):
+                found[name] = annotation
+    return found
 
 
 def _complete(cls: type[Any]) -> None:
-    import dataclasses
+    """Compile `__init__`: the fields' defaults are the class's attributes."""
+    names = tuple(_annotated(cls))
+    parameters, body = [], []
+    defaults: dict[str, Any] = {}
+    for name in names:
+        value = name
+        if hasattr(cls, name) and not _is_slot(getattr(cls, name)):
+            default = defaults[f"_default_{name}"] = getattr(cls, name)
+            parameters.append(f"{name}=_default_{name}")
+            if isinstance(default, _Factory):
+                value = f"(_default_{name}.make() if {name} is _default_{name} else {name})"
+        else:
+            parameters.append(name)
+        setter = "_set(self, {!r}, {})" if getattr(cls, _PENDING, False) else "self.{} = {}"
+        body.append(setter.format(name, value))
+    if hasattr(cls, "__post_init__"):
+        body.append("self.__post_init__()")
+    source = f"def __init__(self, {', '.join(parameters)}):\n " + "\n ".join(body or ["pass"])
+    scope: dict[str, Any] = {**defaults, "_set": object.__setattr__}
+    exec(compile(source, f"<record {cls.__name__}>", "exec"), scope)
+    cls.__init__ = scope["__init__"]
+    setattr(cls, _FIELDS, names)
+    if getattr(cls, _PENDING, False):
+        cls.__setattr__ = _refuse  # type: ignore[assignment]
 
-    for ancestor in reversed(cls.__mro__):
-        options = ancestor.__dict__.get(_PENDING)
-        if options is not None:
-            delattr(ancestor, _PENDING)
-            del ancestor.__init__
-            for name, value in list(vars(ancestor).items()):
-                if isinstance(value, _Field):
-                    setattr(ancestor, name, dataclasses.field(**value.options))
-            dataclasses.dataclass(**options)(ancestor)
+
+def _is_slot(value: Any) -> bool:
+    return type(value).__name__ == "member_descriptor"
+
+
+def _refuse(self: Any, name: str, value: Any) -> None:
+    raise AttributeError(f"{type(self).__name__} is frozen")
+
+
+def _repr(self: Any) -> str:
+    shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in fields(self))
+    return f"{type(self).__name__}({shown})"
+
+
+def _eq(self: Any, other: Any) -> bool:
+    if type(other) is not type(self):
+        return NotImplemented
+    return bool(all(getattr(self, name) == getattr(other, name) for name in fields(self)))
+
+
+def _hash(self: Any) -> int:
+    return hash(tuple(getattr(self, name) for name in fields(self)))

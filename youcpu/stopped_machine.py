@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
-import shutil
 import stat
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -183,6 +180,9 @@ def _unpacked(path: str, file: IO[bytes]) -> IO[bytes] | None:
 
 
 def _unpack_zstd(path: str, file: IO[bytes]) -> IO[bytes]:
+    import shutil
+    import subprocess
+
     try:
         import zstandard  # type: ignore[import-not-found]
     except ImportError:
@@ -209,6 +209,8 @@ def _unpack_zstd(path: str, file: IO[bytes]) -> IO[bytes]:
 
 def _copy_sparse(source: IO[bytes]) -> IO[bytes]:
     """A temporary file with the bytes of `source`; runs of zeros become holes."""
+    import tempfile
+
     target = tempfile.TemporaryFile(prefix="youcpu-")  # noqa: SIM115  the caller closes it
     zeros = bytes(CHUNK)
     size = 0

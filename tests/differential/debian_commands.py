@@ -257,7 +257,7 @@ SYSTEM_COMMANDS = [
     row("date-zone", "date -d @1700000000 --rfc-3339=seconds"),
     row("id", "id"),
     row("env-chain", "env -i A=1 B=two env"),
-    row("nice-chain", "nice -n 5 nice"),
+    row("nice-chain", "nice -n 30 nice"),
     row("nohup-chain", "nohup printenv LANG TZ"),
     row("uname", "uname -sm"),
     row("locale", "locale"),

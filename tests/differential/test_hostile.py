@@ -27,7 +27,7 @@ NAMESPACES = ("unshare", "-rpf", "--mount-proc")
 OUTPUT_BYTES = 8 << 20
 SECONDS, MEMORY_MIB = "30", "400"
 # What exec-trace answers when --timeout ends a program, and when a wait can never end.
-TIMEOUT_STATUS, DEADLOCK_STATUS = 124, 125
+TIMEOUT_STATUS, DEADLOCK_STATUS = 125, 125
 STATUS_OF_SIGNAL = {
     "KILL": 137,
     "SEGV": 139,

@@ -256,15 +256,24 @@ def make_case(dice: random.Random, machine: Machine, mode: p.Mode, root: int) ->
     return Case(mode, registers, address, access)
 
 
-def expected(case: Case, verdict: Verdict, entry: int | None) -> str | tuple[int, int] | None:
-    """What QEMU 5.0 does; None where the list of differences leaves it open."""
+class BlindToPdpte:
+    """The memory as QEMU 5.0 sees it: a PAE PDPTE without the bits that it ignores."""
+
+    def __init__(self, memory: p.FlatMemory, place: int) -> None:
+        self.memory = memory
+        self.place = place
+
+    def read(self, address: int, size: int) -> bytes | memoryview | None:
+        data = self.memory.read(address, size)
+        if address != self.place or data is None:
+            return data
+        return (int.from_bytes(data, "little") & ~PDPTE_IGNORED).to_bytes(size, "little")
+
+
+def expected(case: Case, verdict: Verdict) -> str | tuple[int, int]:
+    """What QEMU 5.0 does."""
     if verdict.rule is Rule.PDPTE:
-        assert entry is not None
-        strict = p.entry_rules(case.registers)[0].reserved_table & ~PDPTE_IGNORED
-        if not entry & strict:
-            return None
-        code = verdict_code(case)
-        return 14, code | p.PF_PRESENT | p.PF_RSVD
+        return 14, verdict_code(case) | p.PF_PRESENT | p.PF_RSVD
     if verdict.vector is not None:
         return verdict.vector, verdict.error_code
     assert verdict.allowed
@@ -284,9 +293,12 @@ def check_case(machine: Machine, case: Case, dice: random.Random, tally: Counter
     found = walk(machine.memory, case.registers, case.address)
     verdict = check_access(found, case.registers, case.access)
     tally[verdict.rule.name] += 1
-    want: Any = expected(case, verdict, found.steps[-1].entry if found.steps else None)
-    if want is None:
-        return
+    memory: p.PhysicalMemory = machine.memory
+    if verdict.rule is Rule.PDPTE:
+        memory = BlindToPdpte(machine.memory, found.steps[0].entry_address)
+        found = walk(memory, case.registers, case.address)
+        verdict = check_access(found, case.registers, case.access)
+    want: Any = expected(case, verdict)
     width = 8 if machine.wide else 4
     marker = dice.getrandbits(32)
     # mov eax, marker; jmp to itself: the block ends before the page does
@@ -315,7 +327,7 @@ def check_case(machine: Machine, case: Case, dice: random.Random, tally: Counter
             assert rax == data, (case, found)
         changes = dict(verdict.updates)
         for step in found.steps:
-            now = machine.memory.read(step.entry_address, step.entry_size)
+            now = memory.read(step.entry_address, step.entry_size)
             assert now is not None
             entry = changes.get(step.entry_address, step.entry)
             assert int.from_bytes(now, "little") == entry, (case, found, verdict)
@@ -328,7 +340,7 @@ def test_the_walk_agrees_with_unicorn(name: str, pytestconfig: pytest.Config) ->
     root = map_code(machine, mode)
     dice = random.Random(f"paging {name}")
     tally: Counter[str] = Counter()
-    for _ in range(25_000 if pytestconfig.getoption("--long") else 1_500):
+    for _ in range(25_000 if pytestconfig.getoption("--long") else 2_500):
         check_case(machine, make_case(dice, machine, mode, root), dice, tally)
     print(name, dict(tally))
     assert tally["ALLOWED"] > 100

@@ -163,6 +163,7 @@ def _run_one(place: DryRun, parsed: Parsed, file: bytes, args: list[bytes]) -> i
 
 def _run_many(place: DryRun, parsed: Parsed, files: list[bytes]) -> int:
     code = 0
+    place.vfs.snapshot = {}
     as_json = parsed.flag("json")
     for file in files:
         verdict = _exec(place, parsed, file, [])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from youcpu.doctor.finding import Finding, quoted, shown
 from youcpu.doctor.rules import rules_for
 from youcpu.formats import elf_exec
-from youcpu.formats.identify import describe_elf, elf_machine, identify
+from youcpu.formats.exec_identity import describe_elf, elf_machine, identify
 from youcpu.formats.shebang import Refusal, parse_shebang
 from youcpu.formats.shell_text import looks_binary
 
@@ -97,7 +97,7 @@ def _elf(found: Round, head: bytes) -> Finding:
         return Finding(
             name, f"{shown(name)} is cut: {len(head)} bytes are no ELF header", "get the file again"
         )
-    bits, number, kind = machine
+    _, number, kind = machine
     if kind not in (elf_exec.ET_EXEC, elf_exec.ET_DYN):
         mend = "link it: cc -o PROGRAM FILE.o" if kind == 1 else "run the program that it came from"
         return Finding(name, f"{shown(name)} is {describe_elf(head)}", mend)
@@ -125,21 +125,16 @@ def _with_rules(found: Round, finding: Finding) -> Finding:
     for known in rules_for(found.buffer, found.path):
         rule = known.rule
         assert rule is not None
-        how = (
-            "registered"
-            if known.enabled
-            else "switched off"
-            if known.enabled is False
-            else "configured"
-        )
+        state = {None: "configured", True: "registered", False: "switched off"}[known.enabled]
         notes.append(
-            f"rule {rule.name.decode('utf-8', 'replace')} ({how}, {known.source.decode('utf-8', 'replace')}) "
-            f"would take it: {shown(rule.interpreter)}"
+            f"rule {shown(rule.name)} ({state}, {shown(known.source)}) would take it: "
+            f"{shown(rule.interpreter)}"
         )
         if known.enabled is None and len(notes) == 1:
+            line = f"tail -n +{known.line} {quoted(known.source)} | head -n 1"
             finding.mend = (
-                f"register the rule: systemctl restart systemd-binfmt, or as root: tail -n +{known.line} "
-                f"{quoted(known.source)} | head -n 1 > /proc/sys/fs/binfmt_misc/register"
+                "register the rule: systemctl restart systemd-binfmt, or as root: "
+                f"{line} > /proc/sys/fs/binfmt_misc/register"
             )
     finding.notes += tuple(notes)
     return finding

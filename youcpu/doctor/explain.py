@@ -120,7 +120,7 @@ def _eacces(task: Task, error: ExecError, rounds: list[Round]) -> Finding:
     if error.stage == "read":
         return Finding(
             path,
-            f"{shown(path)} may be executed but not read: Linux would run it, youcpu cannot read it",
+            f"{shown(path)} may be executed but not read: Linux would run it, youcpu cannot",
             f"chmod +r {quoted(path)}, or run youcpu as its owner",
         )
     return _no_permission(task, error, part)
@@ -176,7 +176,8 @@ def _no_permission(task: Task, error: ExecError, part: str) -> Finding:
         who = "has no x bit for anyone, and even root needs one"
         mend = f"chmod +x {quoted(path)}"
     else:
-        who = f"has an x bit, but not for user {task.cred.fsuid} (owner {inode.uid}, group {inode.gid})"
+        owner = f"owner {inode.uid}, group {inode.gid}"
+        who = f"has an x bit, but not for user {task.cred.fsuid} ({owner})"
         mend = f"chmod a+x {quoted(path)}, or run it as its owner"
     return Finding(path, f"{part} {shown(path)} (mode {mode:04o}) {who}", mend)
 

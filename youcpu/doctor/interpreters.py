@@ -89,7 +89,8 @@ def elf_interpreter_finding(task: Task, program: bytes, path: bytes) -> Finding:
         )
         finding.mend = f"patchelf --set-interpreter {quoted(here)} {quoted(program)}"
     else:
-        finding.mend = f"put the loader there, or: patchelf --set-interpreter {GLIBC.decode()} {quoted(program)}"
+        patch = f"patchelf --set-interpreter {GLIBC.decode()} {quoted(program)}"
+        finding.mend = f"put the loader there, or: {patch}"
     return finding
 
 

@@ -27,7 +27,7 @@ _HEX = frozenset(b"0123456789abcdefABCDEF")
 
 
 class RuleError(Exception):
-    """The kernel answers EINVAL. `field` is one of FIELDS, "length", or "end"."""
+    """The kernel answers EINVAL. `field` is one of FIELDS, "length", "delimiter" or "end"."""
 
     def __init__(self, field: str, offset: int, reason: str) -> None:
         super().__init__(f"{field} (byte {offset}): {reason}")
@@ -132,6 +132,9 @@ def parse_rule(text: bytes) -> Rule:
             len(text),
             f"{len(text)} bytes; the kernel takes {MIN_REGISTER_LENGTH} to {MAX_REGISTER_LENGTH}",
         )
+    if text[:1] in (b"P", b"O", b"C", b"F"):
+        # The padding behind the string would be read as flags; a 6.18 kernel refuses them all.
+        raise RuleError("delimiter", 0, f"{chr(text[0])} is a flag, it cannot be the delimiter too")
     scanner = _Scanner(text)
     name = _name(scanner)
     kind = _kind(scanner)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-import platform
+import os
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -407,7 +407,11 @@ class Cpu:
         self._counter: memoryview | None = None
         self._loaded = 0
         self._blocks_before = 0
-        if platform.machine().lower() not in ("x86_64", "amd64") or not hasattr(mmap, "PROT_EXEC"):
+        if (
+            not hasattr(os, "uname")
+            or os.uname().machine != "x86_64"
+            or not hasattr(mmap, "PROT_EXEC")
+        ):
             return
         try:
             page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from enum import IntFlag
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from youcpu.record import record
 
@@ -87,8 +87,7 @@ PF_INSTR = 1 << 4
 PF_PK = 1 << 5
 
 
-@record(frozen=True)
-class Level:
+class Level(NamedTuple):
     """One level of the tree: which bits of the address choose the entry, and may it be a leaf."""
 
     name: str  # of the table, as Intel says; its entries are name + "E"
@@ -102,12 +101,11 @@ class Level:
         """Bytes of virtual memory that one entry covers."""
         return 1 << self.shift
 
-    def index(self, address: int) -> int:
+    def index(self, address: int) -> int:  # type: ignore[override]
         return (address >> self.shift) & ((1 << self.index_bits) - 1)
 
 
-@record(frozen=True)
-class Mode:
+class Mode(NamedTuple):
     """A paging mode: its levels from the root down, and the sizes of entries and addresses."""
 
     name: str

@@ -39,15 +39,24 @@ class Rule(Enum):
 
     ALLOWED = ("the rights of all levels allow it", "SDM vol. 3A, 4.6.1")
     PAGING_OFF = ("paging is off: linear is physical", "SDM vol. 3A, 4.1.1")
-    NON_CANONICAL = ("the upper bits do not copy the highest translated one", "SDM vol. 1, 3.3.7.1")
+    NON_CANONICAL = (
+        "the bits above the translated ones are no copies of the highest of them",
+        "SDM vol. 1, 3.3.7.1",
+    )
     NOT_PRESENT = ("an entry has P = 0", "SDM vol. 3A, 4.7")
     RESERVED = ("an entry has a reserved bit set", "SDM vol. 3A, 4.7")
     PDPTE = ("a PDPTE has a reserved bit set: MOV to CR3 refuses it", "SDM vol. 3A, 4.4.1")
     NOT_IN_MEMORY = ("a table is not in this memory", "")
-    SUPERVISOR_PAGE = ("ring 3 may not touch a page with U = 0 at any level", "SDM vol. 3A, 4.6.1")
-    READ_ONLY = ("ring 3 may not write with W = 0 at any level", "SDM vol. 3A, 4.6.1")
-    WRITE_PROTECT = ("CR0.WP: W = 0 at any level binds the kernel too", "SDM vol. 3A, 4.6.1")
-    NO_EXECUTE = ("NX is set at some level", "SDM vol. 3A, 4.6.1")
+    SUPERVISOR_PAGE = (
+        "ring 3 reaches a page only where every level has U = 1",
+        "SDM vol. 3A, 4.6.1",
+    )
+    READ_ONLY = ("ring 3 writes only where every level has W = 1", "SDM vol. 3A, 4.6.1")
+    WRITE_PROTECT = (
+        "with CR0.WP = 1 the kernel too writes only where every level has W = 1",
+        "SDM vol. 3A, 4.6.1",
+    )
+    NO_EXECUTE = ("code is fetched only where no level has NX = 1", "SDM vol. 3A, 4.6.1")
     SMEP = ("CR4.SMEP: the kernel may not execute user pages", "SDM vol. 3A, 4.6.1")
     SMAP = ("CR4.SMAP: the kernel may not touch user pages with AC = 0", "SDM vol. 3A, 4.6.1")
     PROTECTION_KEY = ("the page's protection key forbids it", "SDM vol. 3A, 4.6.2")

@@ -8,9 +8,9 @@ file of the package is used. Facts and traps: docs/design/0002-unicorn.md.
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 ARCH_X86 = 4
@@ -88,9 +88,9 @@ def load() -> Any:
     if spec is None or not spec.submodule_search_locations:
         raise UnicornError("the Python package 'unicorn' is not installed")
     name = LIBRARY_NAMES.get(sys.platform, "libunicorn.so.2")
-    directory = Path(next(iter(spec.submodule_search_locations))) / "lib"
+    directory = os.path.join(next(iter(spec.submodule_search_locations)), "lib")
     try:
-        library = ctypes.CDLL(str(directory / name))
+        library = ctypes.CDLL(os.path.join(directory, name))
     except OSError as error:
         raise UnicornError(f"cannot load {name}: {error}") from error
     library.uc_version.restype = ctypes.c_uint32

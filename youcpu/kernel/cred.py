@@ -46,7 +46,7 @@ class Credentials:
         """What access(2) checks by: the real ids; root's capabilities by the real uid."""
         if self.fsuid == self.uid and self.fsgid == self.gid:
             return self
-        from dataclasses import replace
+        from youcpu.record import replace
 
         effective = self.effective if self.uid == 0 else 0
         return replace(self, fsuid=self.uid, fsgid=self.gid, effective=effective)

@@ -113,14 +113,13 @@ def step_text(step: StepView, color: bool) -> str:
 
 def data_text(data: bytes | None) -> str:
     if data is None:
-        return "(these bytes are not in this memory)"
+        return "(its bytes are not in the dump)"
     plain = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in data)
     return f"{data.hex(' ')}  {plain}"
 
 
 def story_lines(walk: WalkView) -> list[str]:
-    lines = [f"{number}. {step.story}" for number, step in enumerate(walk.steps, 1)]
-    return lines or [walk.reason]
+    return [f"{number}. {step.story}" for number, step in enumerate(walk.steps, 1)]
 
 
 def verdict_lines(verdict: VerdictView, color: bool) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from youcpu.abi.values import Remark, Struct
-from youcpu.record import field, record
+from youcpu.record import record
 
 
 @record
@@ -283,4 +283,4 @@ class EntryStage(ExecEvent):
     program_entry: int
     symbol: str = ""
     code: bytes = b""
-    text: tuple[str, ...] = field(default=())
+    text: tuple[str, ...] = ()

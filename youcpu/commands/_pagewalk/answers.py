@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from youcpu.abi.pte import ProtNone, SwapEntry, decode_not_present
 from youcpu.commands._pagewalk.space import Space, rights_text
-from youcpu.commands._pagewalk.walks import walk_view
 from youcpu.hardware.paging import PTE_NX
-from youcpu.hardware.paging_access import Access
 from youcpu.hardware.paging_stats import address_space_stats, frame_mappings
 from youcpu.render.pagewalk_view import (
     LevelView,
@@ -20,6 +18,9 @@ from youcpu.render.pagewalk_view import (
     StatsView,
     WalkView,
 )
+
+if TYPE_CHECKING:
+    from youcpu.hardware.paging_access import Access
 
 
 class Answers(Protocol):
@@ -49,6 +50,8 @@ class TableAnswers:
         return self.space.range_rows()
 
     def walk_view(self, address: int, access: Access | None) -> WalkView:
+        from youcpu.commands._pagewalk.walks import walk_view
+
         return walk_view(self.space, address, access)
 
     def stats_view(self) -> StatsView:
@@ -78,7 +81,7 @@ class TableAnswers:
 
     def mapping_rows(self, frame: int) -> Iterator[MappingRow]:
         for space in self.spaces:
-            if frame & -4096 == space.registers.root:
+            if frame & -4096 == space.registers.root & -4096:
                 yield MappingRow(space.label, 0, space.registers.cr3, "CR3", "root", 0, "", "")
             for found in frame_mappings(space.tables, frame):
                 rights = rights_text((found.entry ^ PTE_NX) & found.upper) if found.leaf else ""

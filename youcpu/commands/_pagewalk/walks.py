@@ -9,13 +9,15 @@ from youcpu.hardware.paging import (
     PAE,
     PTE_ADDRESS,
     PTE_NX,
+    PTE_PKEY,
+    PTE_PKEY_SHIFT,
     PTE_U,
     PTE_W,
     Mode,
     PageFault,
     flag_names,
 )
-from youcpu.hardware.paging_access import VECTOR_GP, Access, Verdict, check_access
+from youcpu.hardware.paging_access import VECTOR_GP, Access, Rule, Verdict, check_access
 from youcpu.hardware.paging_walk import Reason, Step, Walk, walk
 from youcpu.render.pagewalk_view import StepView, VerdictView, WalkView, page_size_text
 
@@ -34,7 +36,7 @@ def walk_view(space: Space, address: int, access: Access | None = None) -> WalkV
         root=space.registers.root,
         steps=[_step_view(step, found) for step in found.steps],
         fields=_fields(found),
-        reason=found.reason.value,
+        reason=_reason(found),
         physical=found.physical,
         size=found.size if found.mapped else 0,
         rights=rights_text(found.rights) if found.mapped else "",
@@ -45,6 +47,13 @@ def walk_view(space: Space, address: int, access: Access | None = None) -> WalkV
         verdict = check_access(found, space.registers, access)
         view.verdict = verdict_view(verdict, access, found)
     return view
+
+
+def _reason(found: Walk) -> str:
+    if found.reason is Reason.NON_CANONICAL and found.mode is not None:
+        bits = found.mode.address_bits
+        return f"not canonical: bits 63..{bits} must be copies of bit {bits - 1}"
+    return found.reason.value
 
 
 def _data(space: Space, found: Walk) -> bytes | None:
@@ -79,6 +88,8 @@ def _step_view(step: Step, found: Walk) -> StepView:
     mode = found.mode
     assert mode is not None
     names = [] if step.entry is None else flag_names(step.entry, step.rules, step.leaf)
+    if step.leaf and step.entry is not None and mode.sign_extended and step.entry & PTE_PKEY:
+        names.append(f"key={(step.entry & PTE_PKEY) >> PTE_PKEY_SHIFT}")
     note, story = _meaning(step, found, mode)
     where = f"bits {level.shift + level.index_bits - 1}..{level.shift} of the address"
     return StepView(
@@ -166,17 +177,23 @@ def verdict_view(verdict: Verdict, access: Access, found: Walk) -> VerdictView:
     )
 
 
+# The bit that each of these rules looks for, and the value that denies.
+DECIDING_BITS = {
+    Rule.SUPERVISOR_PAGE: (PTE_U, "U is 0"),
+    Rule.READ_ONLY: (PTE_W, "W is 0"),
+    Rule.WRITE_PROTECT: (PTE_W, "W is 0"),
+    Rule.NO_EXECUTE: (PTE_NX, "NX is 1"),
+}
+
+
 def _deciding_level(verdict: Verdict, found: Walk) -> str:
-    """ ": the PDE" where one level's bit decided."""
-    bit = {"SUPERVISOR_PAGE": PTE_U, "READ_ONLY": PTE_W, "WRITE_PROTECT": PTE_W}
-    name = verdict.rule.name
-    if name not in bit and name != "NO_EXECUTE":
+    """Which entries deny, where one bit of theirs decided."""
+    if verdict.rule not in DECIDING_BITS:
         return ""
-    flip = PTE_NX if name == "NO_EXECUTE" else 0
-    mask = bit.get(name, PTE_NX)
-    entries = [
+    bit, denial = DECIDING_BITS[verdict.rule]
+    names = [
         f"{step.rules.level.name}E"
         for step in found.steps
-        if step.entry is not None and step.rules.has_rights and not (step.entry ^ flip) & mask
+        if step.entry is not None and step.rules.has_rights and not (step.entry ^ PTE_NX) & bit
     ]
-    return f": here in the {', '.join(entries)}" if entries else ""
+    return f": {denial} in the {', '.join(names)}"

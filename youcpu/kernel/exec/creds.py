@@ -32,7 +32,7 @@ def exec_credentials(bprm: LinuxBinprm) -> Credentials:
         # Set-group-ID without the group's x bit once meant mandatory locking.
         if inode.mode & (stat.S_ISGID | stat.S_IXGRP) == stat.S_ISGID | stat.S_IXGRP:
             egid = inode.gid
-    from dataclasses import replace
+    from youcpu.record import replace
 
     return replace(
         old,
