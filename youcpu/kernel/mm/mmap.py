@@ -123,8 +123,8 @@ def protect(mm: MM, start: int, end: int, rights: int, grows: bool = False) -> N
             raise KernelError(Errno.ENOMEM)
         if rights & ~(area.flags >> 4) & VM_RIGHTS:
             raise KernelError(Errno.EACCES)
+        position = area.end  # of the whole area: it may be split now
         _protect_area(mm, area, max(start, area.start), min(end, area.end), rights)
-        position = area.end
     if position < end:
         raise KernelError(Errno.ENOMEM)
 
