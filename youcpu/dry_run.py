@@ -7,21 +7,23 @@ the file tree are those of the machine; there is only no RAM to speak of and not
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from youcpu.abi.errno import Errno
-from youcpu.abi.fcntl import AT_FDCWD
+from youcpu.abi.fcntl import AT_EMPTY_PATH, AT_FDCWD, O_RDONLY
 from youcpu.hardware.memory import FrameAllocator, Ram
 from youcpu.kernel.cred import Credentials
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.exec.binfmt_misc import BinfmtMisc
 from youcpu.kernel.exec.binprm import KernelArguments
 from youcpu.kernel.exec.exec import check_name, do_execveat_common, finish
-from youcpu.kernel.vfs.dcache import d_path
+from youcpu.kernel.vfs.dcache import Dentry, d_path
 from youcpu.kernel.vfs.fdtable import FdTable
 from youcpu.kernel.vfs.mount import MountOptions, Vfs
 from youcpu.kernel.vfs.namei import FsStruct, path_lookup
+from youcpu.kernel.vfs.tmpfs import MemFile, TmpFs
 
 if TYPE_CHECKING:
     from youcpu.kernel.exec.binfmt_elf import ElfImage
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 #: Default soft RLIMIT_STACK of Linux.
 RLIMIT_STACK = 8 << 20
 _RAM = 32 << 20
+#: Of a program on standard input so much is kept: its headers count.
+MAX_CONTENT = 8 << 20
 #: AT_FLAGS: the interpreter gets the program's argv[0] (flag P of binfmt_misc).
 AT_FLAGS_PRESERVE_ARGV0 = 1
 
@@ -55,6 +59,12 @@ class Round:
     answers: list[Answer] = field(default_factory=list)
     rule: bytes | None = None
     elf_interpreter: bytes | None = None
+
+    @property
+    def format(self) -> str | None:
+        """The format that took the file; None: all refused it, or it failed on the way."""
+        taken = [answer.handler for answer in self.answers if answer.errno is None]
+        return taken[0] if taken else None
 
 
 @dataclass(slots=True)
@@ -164,6 +174,16 @@ class DryRun:
         verdict = self._verdict(bprm, recorder)
         finish(bprm)
         return verdict
+
+    def exec_content(self, content: bytes, argv: list[bytes]) -> Verdict:
+        """fexecve of a file without a name that holds `content`, open at descriptor 0."""
+        memory = TmpFs(self.task.kernel, "tmpfs", 0)
+        inode = memory.make(stat.S_IFREG | 0o755, self.task.cred, None)
+        assert isinstance(inode, MemFile)
+        inode.write_at(content[:MAX_CONTENT], 0)
+        file = inode.open(Dentry(b"stdin", inode), O_RDONLY, self.task)
+        self.task.files.replace(0, file)
+        return self.execve(b"", argv, dirfd=0, flags=AT_EMPTY_PATH)
 
     def _verdict(self, bprm: LinuxBinprm, recorder: _Recorder) -> Verdict:
         if bprm.is_check:

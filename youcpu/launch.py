@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from youcpu.abi.errno import Errno
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.exec.binprm import ExecError
 from youcpu.kernel.sched import Deadlock
 from youcpu.machine import Machine, TimeLimit
+from youcpu.record import record
 from youcpu.trace.events import EndEvent
 
 NOT_FOUND, NOT_EXECUTABLE, FAILED = 127, 126, 125
@@ -83,7 +83,7 @@ def find_program(name: str, envp: list[bytes], rootfs: str) -> bytes:
     raise Failure(f"{name}: not found in PATH", NOT_FOUND)
 
 
-@dataclass(slots=True)
+@record
 class Outcome:
     """How a run ended: `event` for the trace, `code` for the shell, `message` if it was ours."""
 

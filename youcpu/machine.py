@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
 
 from youcpu.abi.fcntl import AT_FDCWD
 from youcpu.hardware.cpu import Cpu
@@ -22,6 +21,7 @@ from youcpu.kernel.task import RUNNING, Task, ThreadGroup
 from youcpu.kernel.vfs.fdtable import FdTable
 from youcpu.kernel.vfs.mount import MountOptions
 from youcpu.kernel.vfs.namei import LOOKUP_FOLLOW, FsStruct, path_lookup
+from youcpu.record import field, record
 from youcpu.trace.tracer import Tracer
 
 #: PID of the first program; its parent is the machine's init, 1.
@@ -32,7 +32,7 @@ class TimeLimit(Exception):
     """The run took longer than its user allowed."""
 
 
-@dataclass(slots=True)
+@record
 class MachineOptions:
     """What the user of a machine can choose. Sizes in bytes, times in ns or s as named."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from youcpu.abi.values import Choice, FlagSet
+if TYPE_CHECKING:
+    from youcpu.abi.values import Choice, FlagSet
 
 #: A program may try all numbers there are: a table remembers so many at most.
 _REMEMBERED = 1024
@@ -49,6 +51,9 @@ class NameTable:
         return found
 
     def _split(self, value: int) -> FlagSet:
+        # Only a trace decodes; the kernel, which uses the numbers, starts faster without.
+        from youcpu.abi.values import FlagSet
+
         if not value:
             zero = self._names.get(0)
             return FlagSet(0, (zero,) if zero else (), 0, self.hint)
@@ -64,6 +69,8 @@ class NameTable:
         """`value` as one of the names."""
         found = self._choices.get(value)
         if found is None:
+            from youcpu.abi.values import Choice
+
             found = Choice(value, self._names.get(value), self.hint)
             if len(self._choices) < _REMEMBERED:
                 self._choices[value] = found

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 from youcpu.abi import signal
 from youcpu.abi.args_signal import signal_choice
 from youcpu.abi.signal import Sig
 from youcpu.abi.values import Address, Choice, Hex, Struct
+from youcpu.record import record
 
 _FAULTS = {Sig.SIGILL, Sig.SIGFPE, Sig.SIGSEGV, Sig.SIGBUS, Sig.SIGTRAP}
 _HEAD = struct.Struct("<iii4x")
 
 
-@dataclass(slots=True)
+@record
 class Siginfo:
     """128 bytes; fields that a kind of signal does not have stay 0."""
 

@@ -6,9 +6,10 @@ Each class knows its bytes: `pack()`, `unpack(data)`, `SIZE`. Arrays in a struct
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import ClassVar, Self
+
+from youcpu.record import record
 
 
 class CStruct:
@@ -33,7 +34,7 @@ class CStruct:
         return cls(*cls.LAYOUT.unpack(data))
 
 
-@dataclass(slots=True)
+@record
 class Timespec(CStruct):
     """Seconds and nanoseconds; timeval has microseconds in the same place."""
 
@@ -52,7 +53,7 @@ class Timespec(CStruct):
         return self.tv_sec * 1_000_000_000 + self.tv_nsec
 
 
-@dataclass(slots=True)
+@record
 class Timeval(CStruct):
     """Seconds and microseconds."""
 
@@ -71,7 +72,7 @@ class Timeval(CStruct):
         return self.tv_sec * 1_000_000_000 + self.tv_usec * 1000
 
 
-@dataclass(slots=True)
+@record
 class Timezone(CStruct):
     """The kernel's time zone, long unused."""
 
@@ -80,7 +81,7 @@ class Timezone(CStruct):
     tz_dsttime: int = 0
 
 
-@dataclass(slots=True)
+@record
 class Itimerval(CStruct):
     """setitimer(2): interval and time to the next expiry, in seconds and microseconds."""
 
@@ -91,7 +92,7 @@ class Itimerval(CStruct):
     value_usec: int
 
 
-@dataclass(slots=True)
+@record
 class Itimerspec(CStruct):
     """timer_settime(2), timerfd_settime(2): the same in nanoseconds."""
 
@@ -102,7 +103,7 @@ class Itimerspec(CStruct):
     value_nsec: int
 
 
-@dataclass(slots=True)
+@record
 class Stat(CStruct):
     """struct stat: 144 bytes."""
 
@@ -125,7 +126,7 @@ class Stat(CStruct):
     st_ctime_nsec: int
 
 
-@dataclass(slots=True)
+@record
 class Statx(CStruct):
     """struct statx: 256 bytes; times are seconds and nanoseconds."""
 
@@ -158,7 +159,7 @@ class Statx(CStruct):
     stx_dio_offset_align: int = 0
 
 
-@dataclass(slots=True)
+@record
 class Statfs(CStruct):
     """struct statfs: 120 bytes."""
 
@@ -177,7 +178,7 @@ class Statfs(CStruct):
     f_flags: int
 
 
-@dataclass(slots=True)
+@record
 class Flock(CStruct):
     """fcntl(2) record locks."""
 
@@ -189,7 +190,7 @@ class Flock(CStruct):
     l_pid: int
 
 
-@dataclass(slots=True)
+@record
 class Winsize(CStruct):
     """Terminal size in characters and pixels."""
 
@@ -200,7 +201,7 @@ class Winsize(CStruct):
     ws_ypixel: int = 0
 
 
-@dataclass(slots=True)
+@record
 class Termios(CStruct):
     """The kernel's struct termios (TCGETS): 36 bytes, 19 control characters."""
 
@@ -213,7 +214,7 @@ class Termios(CStruct):
     c_cc: bytes
 
 
-@dataclass(slots=True)
+@record
 class PollFd(CStruct):
     """poll(2)."""
 
@@ -223,7 +224,7 @@ class PollFd(CStruct):
     revents: int
 
 
-@dataclass(slots=True)
+@record
 class EpollEvent(CStruct):
     """epoll(7): packed on x86-64, 12 bytes."""
 
@@ -232,7 +233,7 @@ class EpollEvent(CStruct):
     data: int
 
 
-@dataclass(slots=True)
+@record
 class Iovec(CStruct):
     """readv(2), writev(2)."""
 
@@ -241,7 +242,7 @@ class Iovec(CStruct):
     iov_len: int
 
 
-@dataclass(slots=True)
+@record
 class Rlimit(CStruct):
     """Soft and hard limit."""
 
@@ -250,7 +251,7 @@ class Rlimit(CStruct):
     rlim_max: int
 
 
-@dataclass(slots=True)
+@record
 class Rusage(CStruct):
     """getrusage(2): times in seconds and microseconds, maxrss in KiB."""
 
@@ -275,7 +276,7 @@ class Rusage(CStruct):
     ru_nivcsw: int = 0
 
 
-@dataclass(slots=True)
+@record
 class Tms(CStruct):
     """times(2), in clock ticks."""
 
@@ -286,7 +287,7 @@ class Tms(CStruct):
     tms_cstime: int
 
 
-@dataclass(slots=True)
+@record
 class Sysinfo(CStruct):
     """sysinfo(2): 112 bytes; loads are fixed point with 16 bits."""
 
@@ -307,7 +308,7 @@ class Sysinfo(CStruct):
     mem_unit: int
 
 
-@dataclass(slots=True)
+@record
 class Utsname(CStruct):
     """uname(2): six strings of up to 64 bytes; shorter ones are padded with NUL."""
 
@@ -320,7 +321,7 @@ class Utsname(CStruct):
     domainname: bytes
 
 
-@dataclass(slots=True)
+@record
 class Sigaction(CStruct):
     """rt_sigaction(2), the kernel's order of fields."""
 
@@ -331,7 +332,7 @@ class Sigaction(CStruct):
     mask: int = 0
 
 
-@dataclass(slots=True)
+@record
 class SigaltStack(CStruct):
     """sigaltstack(2): stack_t."""
 
@@ -341,7 +342,7 @@ class SigaltStack(CStruct):
     ss_size: int
 
 
-@dataclass(slots=True)
+@record
 class RobustListHead(CStruct):
     """set_robust_list(2)."""
 
@@ -351,7 +352,7 @@ class RobustListHead(CStruct):
     list_op_pending: int
 
 
-@dataclass(slots=True)
+@record
 class SchedParam(CStruct):
     """sched_setparam(2)."""
 

@@ -5,8 +5,9 @@ Plain int and bytes are values too: a decimal number, and a path (never cut).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from youcpu.record import record
 
 
 class Address(int):
@@ -75,7 +76,7 @@ class WaitStatus(int):
     __slots__ = ()
 
 
-@dataclass(slots=True, frozen=True)
+@record(frozen=True)
 class FlagSet:
     """Bits by name, in strace's order; `rest` has no name. `hint`: their family, `MAP_???`."""
 
@@ -85,7 +86,7 @@ class FlagSet:
     hint: str
 
 
-@dataclass(slots=True, frozen=True)
+@record(frozen=True)
 class Choice:
     """One of many by name; None: not one of them."""
 
@@ -96,7 +97,7 @@ class Choice:
     decimal: bool = False
 
 
-@dataclass(slots=True)
+@record
 class Text:
     """Bytes of memory: a buffer or a string. `length` is the whole, `data` may be its start."""
 
@@ -110,7 +111,7 @@ class Text:
     whole: bool = False
 
 
-@dataclass(slots=True)
+@record
 class Descriptor:
     """A file descriptor and the path behind it (None: not open)."""
 
@@ -120,7 +121,7 @@ class Descriptor:
     name: str | None = None
 
 
-@dataclass(slots=True)
+@record
 class Array:
     """Elements in a row; `more`: there are others that are not shown."""
 
@@ -130,14 +131,14 @@ class Array:
     broken_at: int = 0
 
 
-@dataclass(slots=True)
+@record
 class Members:
     """A set of numbers: descriptors of select(2), CPUs."""
 
     items: tuple[object, ...]
 
 
-@dataclass(slots=True)
+@record
 class Struct:
     """A C structure. `brief`: the fields to show when not all are wanted, None: all of them."""
 
@@ -145,7 +146,7 @@ class Struct:
     brief: tuple[str, ...] | None = None
 
 
-@dataclass(slots=True)
+@record
 class Shifted:
     """A part of a number: `21<<MAP_HUGE_SHIFT`."""
 
@@ -153,7 +154,7 @@ class Shifted:
     shift: int | str
 
 
-@dataclass(slots=True)
+@record
 class Named:
     """An argument that is written with its name: clone(2)."""
 
@@ -161,7 +162,7 @@ class Named:
     value: object
 
 
-@dataclass(slots=True)
+@record
 class Noted:
     """A value with a comment behind it: `0x7ffd... /* 23 vars */`."""
 
@@ -169,7 +170,7 @@ class Noted:
     note: str
 
 
-@dataclass(slots=True)
+@record
 class Dated:
     """A value that is a time since 1970, worth saying as a date; `fraction` has `digits`."""
 
@@ -179,7 +180,7 @@ class Dated:
     digits: int
 
 
-@dataclass(slots=True)
+@record
 class Changed:
     """A value that the call replaced: `[128 => 16]`."""
 
@@ -187,21 +188,21 @@ class Changed:
     after: object
 
 
-@dataclass(slots=True)
+@record
 class Either:
     """Alternatives joined with `|`: socket type and flags."""
 
     parts: tuple[object, ...]
 
 
-@dataclass(slots=True)
+@record
 class Indexed:
     """Elements with the names of their indices: `[[VINTR]=0x3, ...]`."""
 
     items: tuple[tuple[str, object], ...]
 
 
-@dataclass(slots=True)
+@record
 class Call:
     """A value as the C expression that makes it: `htons(80)`."""
 
@@ -211,7 +212,7 @@ class Call:
     bare: bool = False
 
 
-@dataclass(slots=True)
+@record
 class Remark:
     """What a result means: `(flags O_RDWR)`, `(in [3], left {...})`; values by label."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from youcpu.record import record
 
 
-@dataclass(slots=True)
+@record
 class ConfiguredRule:
     """A register string and the line of the file it stands on, counted from 1."""
 

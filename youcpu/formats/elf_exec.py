@@ -6,7 +6,6 @@ in the kernel. A 32-bit file is told from a 64-bit one by its machine alone (com
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
@@ -21,9 +20,6 @@ EM_386, EM_486, EM_X86_64 = 3, 6, 62
 #: load_elf_phdrs(): more bytes of program headers than this are refused.
 MAX_PHDR_BYTES = 65536
 PATH_MAX = 4096
-PAGE_SIZE = 4096
-TASK_SIZE = 0x7FFF_FFFF_F000
-IA32_TASK_SIZE = 0xFFFF_E000
 
 
 class ElfError(Exception):
@@ -36,52 +32,84 @@ class ElfError(Exception):
         self.reason = reason
 
 
-@dataclass(slots=True)
 class ProgramHeader:
     """Elf64_Phdr; 32-bit ones are widened."""
 
-    type: int
-    flags: int
-    offset: int
-    vaddr: int
-    paddr: int
-    filesz: int
-    memsz: int
-    align: int
+    __slots__ = ("align", "filesz", "flags", "memsz", "offset", "paddr", "type", "vaddr")
+
+    def __init__(
+        self,
+        type: int,
+        flags: int,
+        offset: int,
+        vaddr: int,
+        paddr: int,
+        filesz: int,
+        memsz: int,
+        align: int,
+    ) -> None:
+        self.type = type
+        self.flags = flags
+        self.offset = offset
+        self.vaddr = vaddr
+        self.paddr = paddr
+        self.filesz = filesz
+        self.memsz = memsz
+        self.align = align
 
 
-@dataclass(slots=True)
 class ElfHeader:
     """The fields of Elf64_Ehdr that exec reads."""
 
-    type: int
-    machine: int
-    entry: int
-    phoff: int
-    phentsize: int
-    phnum: int
+    __slots__ = ("entry", "machine", "phentsize", "phnum", "phoff", "type")
+
+    def __init__(
+        self, type: int, machine: int, entry: int, phoff: int, phentsize: int, phnum: int
+    ) -> None:
+        self.type = type
+        self.machine = machine
+        self.entry = entry
+        self.phoff = phoff
+        self.phentsize = phentsize
+        self.phnum = phnum
 
 
-@dataclass(slots=True, frozen=True)
 class ElfFlavour:
-    """One of the kernel's two ELF handlers.
+    """One of the kernel's two ELF handlers: how its headers are packed, what it takes.
 
     `phdr_order`: indices of the unpacked words in the order of ProgramHeader.
-    `machine_offset` and the like are offsets in the file, for messages.
     """
 
-    name: str
-    bits: int
-    header: Struct
-    phdr: Struct
-    phdr_order: tuple[int, ...]
-    machines: tuple[int, ...]
-    task_size: int
-    phentsize_offset: int
+    __slots__ = (
+        "bits",
+        "header",
+        "header_size",
+        "machines",
+        "name",
+        "phdr",
+        "phdr_order",
+        "phentsize_offset",
+    )
 
-    @property
-    def header_size(self) -> int:
-        return 16 + self.header.size
+    def __init__(
+        self,
+        name: str,
+        bits: int,
+        header: Struct,
+        phdr: Struct,
+        phdr_order: tuple[int, ...],
+        machines: tuple[int, ...],
+        phentsize_offset: int,
+    ) -> None:
+        self.name = name
+        self.bits = bits
+        self.header = header
+        self.header_size = 16 + header.size
+        self.phdr = phdr
+        self.phdr_order = phdr_order
+        self.machines = machines
+        #: Where e_phentsize lies in the file, for messages.
+        self.phentsize_offset = phentsize_offset
 
     def ehdr(self, buffer: bytes) -> ElfHeader:
         """Header at the start of `buffer` (at least 64 bytes)."""
@@ -102,7 +130,6 @@ ELF64: Final = ElfFlavour(
     phdr=Struct("<IIQQQQQQ"),
     phdr_order=(0, 1, 2, 3, 4, 5, 6, 7),
     machines=(EM_X86_64,),
-    task_size=TASK_SIZE,
     phentsize_offset=54,
 )
 #: CONFIG_IA32_EMULATION: the same source compiled a second time for 32-bit files.
@@ -113,7 +140,6 @@ COMPAT_ELF: Final = ElfFlavour(
     phdr=Struct("<IIIIIIII"),
     phdr_order=(0, 6, 1, 2, 3, 4, 5, 7),
     machines=(EM_386, EM_486),
-    task_size=IA32_TASK_SIZE,
     phentsize_offset=42,
 )
 

@@ -12,8 +12,9 @@ Blanks are space and tab, nothing else. There is one argument at most.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from youcpu.record import record
 
 #: include/uapi/linux/binfmts.h, since Linux 5.1 (128 before).
 BINPRM_BUF_SIZE = 256
@@ -29,7 +30,7 @@ class Refusal(Enum):
     NO_NAME = "there is no interpreter's name after #!"
 
 
-@dataclass(slots=True)
+@record
 class Shebang:
     """What the kernel makes of the buffer. Spans are [start, stop) in `buffer`.
 

@@ -13,9 +13,9 @@ A 64-bit gate of the IDT (16 bytes):
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 from youcpu.hardware.memory import Ram
+from youcpu.record import record
 
 GATE_INTERRUPT = 0xE
 GATE_TRAP = 0xF
@@ -32,7 +32,7 @@ _INTERRUPT_FRAME = struct.Struct("<6Q")
 TSS_SIZE = 104
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Gate:
     """One entry of the IDT."""
 

@@ -8,9 +8,9 @@ file of the package is used. Facts and traps: docs/design/0002-unicorn.md.
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 ARCH_X86 = 4
@@ -34,9 +34,10 @@ CTL_TLB_FLUSH = 11
 REG_EFLAGS, REG_RIP, REG_RSP = 25, 41, 44
 REG_CS, REG_DS, REG_ES, REG_SS = 11, 17, 28, 49
 REG_CR0, REG_CR2, REG_CR3, REG_CR4 = 50, 52, 53, 54
-REG_RAX, REG_ST0, REG_XMM0 = 35, 114, 122
+REG_RAX, REG_R15, REG_ST0, REG_XMM0 = 35, 113, 114, 122
 REG_IDTR, REG_GDTR, REG_TR = 242, 243, 245
 REG_FPSW, REG_FPCW, REG_FPTAG, REG_MSR, REG_MXCSR = 31, 246, 247, 248, 249
+REG_FS_BASE, REG_GS_BASE = 250, 251
 
 INSN_CPUID, INSN_IN, INSN_OUT = 113, 218, 500
 INSN_RDTSC, INSN_RDTSCP = 608, 609
@@ -87,9 +88,9 @@ def load() -> Any:
     if spec is None or not spec.submodule_search_locations:
         raise UnicornError("the Python package 'unicorn' is not installed")
     name = LIBRARY_NAMES.get(sys.platform, "libunicorn.so.2")
-    directory = Path(next(iter(spec.submodule_search_locations))) / "lib"
+    directory = os.path.join(next(iter(spec.submodule_search_locations)), "lib")
     try:
-        library = ctypes.CDLL(str(directory / name))
+        library = ctypes.CDLL(os.path.join(directory, name))
     except OSError as error:
         raise UnicornError(f"cannot load {name}: {error}") from error
     library.uc_version.restype = ctypes.c_uint32

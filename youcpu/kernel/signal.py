@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from youcpu.abi.signal import (
@@ -15,6 +14,7 @@ from youcpu.abi.signal import (
     Sig,
     default_action,
 )
+from youcpu.record import field, record
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -26,7 +26,7 @@ UNBLOCKABLE = 1 << (Sig.SIGKILL - 1) | 1 << (Sig.SIGSTOP - 1)
 _STOPS = (Sig.SIGSTOP, Sig.SIGTSTP, Sig.SIGTTIN, Sig.SIGTTOU)
 
 
-@dataclass(slots=True)
+@record
 class SigInfo:
     """siginfo_t: the fields of the union that the code calls for."""
 
@@ -48,7 +48,7 @@ class SigInfo:
     layout: str = "kill"
 
 
-@dataclass(slots=True)
+@record
 class SigAction:
     """struct k_sigaction."""
 
@@ -58,7 +58,7 @@ class SigAction:
     mask: int = 0
 
 
-@dataclass(slots=True)
+@record
 class Pending:
     """Signals that wait for delivery: standard ones once each, real-time ones queued."""
 

@@ -64,13 +64,18 @@ def _fill(marks: list[str], span: tuple[int, int], mark: str) -> None:
 def draw_buffer(line: Shebang, size: int) -> list[str]:
     """Rows of text with their letters, and the legend of the letters that occur."""
     marks = classes(line, size)
-    used = len(marks.rstrip(PADDING))
+    held = len(marks.rstrip(PADDING))
+    used = len(marks.rstrip(PADDING + REST))
+    # Whole rows that the kernel does not look at are not drawn.
+    drawn = min(max(-(-used // ROW) * ROW, ROW), held)
     rows = []
-    for start in range(0, used, ROW):
-        stop = min(start + ROW, used)
+    for start in range(0, drawn, ROW):
+        stop = min(start + ROW, drawn)
         rows.append(f"  {start:3d} |" + "".join(map(glyph, line.buffer[start:stop])) + "|")
         rows.append("       " + marks[start:stop])
-    if used < BINPRM_BUF_SIZE:
-        rows.append(f"  {used:3d} .. 255 zero padding")
-    names = [f"{mark} {name}" for mark, name in LEGEND.items() if mark in marks[:used]]
+    if drawn < held:
+        rows.append(f"  {drawn:3d} .. {held - 1} not looked at")
+    if held < BINPRM_BUF_SIZE:
+        rows.append(f"  {held:3d} .. 255 zero padding")
+    names = [f"{mark} {name}" for mark, name in LEGEND.items() if mark in marks[:drawn]]
     return [*rows, "       " + ", ".join(names)]

@@ -5,13 +5,13 @@ All have `pid` and `time_ns` (virtual CLOCK_REALTIME). `kind` is their name in J
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import ClassVar
 
 from youcpu.abi.values import Remark, Struct
+from youcpu.record import record
 
 
-@dataclass(slots=True)
+@record
 class Event:
     """What all events have."""
 
@@ -20,7 +20,7 @@ class Event:
     time_ns: int
 
 
-@dataclass(slots=True)
+@record
 class SyscallEvent(Event):
     """One system call; `arguments` are values of abi/values.
 
@@ -49,7 +49,7 @@ class SyscallEvent(Event):
         return -result if result is not None and -4096 < result < 0 else 0
 
 
-@dataclass(slots=True)
+@record
 class BlockedEvent(Event):
     """A system call waits: others run meanwhile."""
 
@@ -57,7 +57,7 @@ class BlockedEvent(Event):
     call: SyscallEvent
 
 
-@dataclass(slots=True)
+@record
 class SignalEvent(Event):
     """A signal is delivered to a task; `info` is the siginfo, its fields by name."""
 
@@ -66,7 +66,7 @@ class SignalEvent(Event):
     info: Struct
 
 
-@dataclass(slots=True)
+@record
 class ExitEvent(Event):
     """A task is gone: by exit code, or by `signal`."""
 
@@ -78,7 +78,7 @@ class ExitEvent(Event):
     thread: bool = False
 
 
-@dataclass(slots=True)
+@record
 class ForkEvent(Event):
     """`pid` made `child`; `how` is the call's name."""
 
@@ -88,7 +88,7 @@ class ForkEvent(Event):
     thread: bool = False
 
 
-@dataclass(slots=True)
+@record
 class SwitchEvent(Event):
     """The CPU goes from `pid` to `next_pid` (0: nobody can run). `reason`: blocked, slice, exit."""
 
@@ -97,7 +97,7 @@ class SwitchEvent(Event):
     reason: str
 
 
-@dataclass(slots=True)
+@record
 class FaultEvent(Event):
     """A page fault and what satisfied it.
 
@@ -119,7 +119,7 @@ class FaultEvent(Event):
     signal: int = 0
 
 
-@dataclass(slots=True)
+@record
 class InstructionEvent(Event):
     """One instruction before it runs; registers only if someone asked for them."""
 
@@ -131,7 +131,7 @@ class InstructionEvent(Event):
     symbol: str = ""
 
 
-@dataclass(slots=True)
+@record
 class MapLine:
     """One line of /proc/PID/maps."""
 
@@ -147,7 +147,7 @@ class MapLine:
     resident: int = 0
 
 
-@dataclass(slots=True)
+@record
 class MapsEvent(Event):
     """The address space at the end of a run."""
 
@@ -155,7 +155,7 @@ class MapsEvent(Event):
     lines: tuple[MapLine, ...]
 
 
-@dataclass(slots=True)
+@record
 class EndEvent(Event):
     """The last event. `outcome`: exit (`status`), signal (`signal`) or errno (`errno`)."""
 
@@ -167,7 +167,7 @@ class EndEvent(Event):
     core_dumped: bool = False
 
 
-@dataclass(slots=True)
+@record
 class ExecEvent(Event):
     """A stage of execve(2): see trace/exec_stages for the kinds."""
 
@@ -175,7 +175,7 @@ class ExecEvent(Event):
     stage: ClassVar[str] = ""
 
 
-@dataclass(slots=True)
+@record
 class LookupStage(ExecEvent):
     """Path lookup: what the name led to. `links`: each symlink on the way and its target."""
 
@@ -188,7 +188,7 @@ class LookupStage(ExecEvent):
     errno: int = 0
 
 
-@dataclass(slots=True)
+@record
 class BinprmStage(ExecEvent):
     """struct linux_binprm when the search for a handler starts; `buffer` is 256 bytes."""
 
@@ -206,7 +206,7 @@ class BinprmStage(ExecEvent):
     secure: bool = False
 
 
-@dataclass(slots=True)
+@record
 class HandlerStage(ExecEvent):
     """A binary format was asked. `answer`: `loaded`, `ENOEXEC`, another errno, `again`.
 
@@ -221,7 +221,7 @@ class HandlerStage(ExecEvent):
     depth: int = 0
 
 
-@dataclass(slots=True)
+@record
 class SegmentStage(ExecEvent):
     """A PT_LOAD mapped: addresses as mapped, `rights` as `r-x`."""
 
@@ -238,7 +238,7 @@ class SegmentStage(ExecEvent):
     bias: int = 0
 
 
-@dataclass(slots=True)
+@record
 class InterpreterStage(ExecEvent):
     """PT_INTERP: who loads the libraries."""
 
@@ -248,7 +248,7 @@ class InterpreterStage(ExecEvent):
     entry: int
 
 
-@dataclass(slots=True)
+@record
 class StackStage(ExecEvent):
     """The new stack, as the program finds it.
 
@@ -266,7 +266,7 @@ class StackStage(ExecEvent):
     auxv_address: int = 0
 
 
-@dataclass(slots=True)
+@record
 class RegistersStage(ExecEvent):
     """Registers at the first instruction."""
 
@@ -274,7 +274,7 @@ class RegistersStage(ExecEvent):
     registers: dict[str, int]
 
 
-@dataclass(slots=True)
+@record
 class EntryStage(ExecEvent):
     """Where the first instruction is: of the program, or of its interpreter."""
 
@@ -283,4 +283,4 @@ class EntryStage(ExecEvent):
     program_entry: int
     symbol: str = ""
     code: bytes = b""
-    text: tuple[str, ...] = field(default=())
+    text: tuple[str, ...] = ()

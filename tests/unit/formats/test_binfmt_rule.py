@@ -47,9 +47,9 @@ def test_as_the_kernel(case: dict[str, Any]) -> None:
         (b":a:E::x::::::::", "interpreter"),
         (b":a:E::x::/bin/true:Z", "flags"),
         (b":a:E::x::/bin/true", "end"),
-        # The padding behind the string is read as flags when the delimiter is one.
-        (b"PaPEPPxPP/bin/truePP", "end"),
-        (b"PaPEPPxPP/bin/trueP", "end"),
+        # A flag as the delimiter, with and without a newline: seen on 6.18.
+        (b"PaPEPPxPP/bin/trueP", "delimiter"),
+        (b"FaFEFFxFF/bin/trueFO\n", "delimiter"),
         (b"\na\nE\n\nx\n\n/bin/true\n", "end"),
     ],
 )

@@ -5,7 +5,6 @@ The same source serves 32-bit files a second time (fs/compat_binfmt_elf.c), as a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
@@ -23,27 +22,38 @@ ROLE = "ELF interpreter"
 _SIGN = 1 << 63
 
 
-@dataclass(slots=True)
 class ElfInterpreter:
     """The file that PT_INTERP names; `head` is its ELF header, not yet looked at."""
 
-    path: bytes
-    file: File
-    head: bytes
-    header: ElfHeader | None = None
-    phdrs: list[ProgramHeader] = field(default_factory=list)
+    __slots__ = ("file", "head", "header", "path", "phdrs")
+
+    def __init__(self, path: bytes, file: File, head: bytes) -> None:
+        self.path = path
+        self.file = file
+        self.head = head
+        self.header: ElfHeader | None = None
+        self.phdrs: list[ProgramHeader] = []
 
 
-@dataclass(slots=True)
 class ElfImage:
-    """An accepted program: what the loader maps."""
+    """An accepted program: what the loader maps. `executable_stack` None: nothing is said."""
 
-    flavour: ElfFlavour
-    file: File
-    header: ElfHeader
-    phdrs: list[ProgramHeader]
-    interpreter: ElfInterpreter | None
-    executable_stack: bool | None
+    __slots__ = ("executable_stack", "file", "flavour", "header", "interpreter", "phdrs")
+
+    def __init__(
+        self,
+        flavour: ElfFlavour,
+        file: File,
+        header: ElfHeader,
+        phdrs: list[ProgramHeader],
+        interpreter: ElfInterpreter | None,
+    ) -> None:
+        self.flavour = flavour
+        self.file = file
+        self.header = header
+        self.phdrs = phdrs
+        self.interpreter = interpreter
+        self.executable_stack = elf_exec.executable_stack(phdrs)
 
 
 def load_elf_binary(bprm: LinuxBinprm) -> None:
@@ -68,17 +78,7 @@ def _load(flavour: ElfFlavour, bprm: LinuxBinprm) -> None:
             _check_interpreter(flavour, interpreter)
         kind = "ET_EXEC" if header.type == elf_exec.ET_EXEC else "ET_DYN"
         bprm.stage("accept", handler=flavour.name, reason=f"{kind}, {len(phdrs)} program headers")
-        bprm.loader(
-            bprm,
-            ElfImage(
-                flavour,
-                bprm.file,
-                header,
-                phdrs,
-                interpreter,
-                elf_exec.executable_stack(phdrs),
-            ),
-        )
+        bprm.loader(bprm, ElfImage(flavour, bprm.file, header, phdrs, interpreter))
     except ElfError as error:
         assert interpreter is not None
         raise ExecError(error.errno, flavour.name, interpreter.path, error.reason, ROLE) from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from youcpu.kernel.cred import ALL_CAPABILITIES
@@ -33,6 +32,8 @@ def exec_credentials(bprm: LinuxBinprm) -> Credentials:
         # Set-group-ID without the group's x bit once meant mandatory locking.
         if inode.mode & (stat.S_ISGID | stat.S_IXGRP) == stat.S_ISGID | stat.S_IXGRP:
             egid = inode.gid
+    from youcpu.record import replace
+
     return replace(
         old,
         euid=euid,

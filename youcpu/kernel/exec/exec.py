@@ -67,7 +67,6 @@ def search_binary_handler(bprm: LinuxBinprm) -> None:
         bprm=bprm,
     )
     for handler in FORMATS:
-        bprm.stage("try", handler=handler.name, path=bprm.interp)
         try:
             handler.load(bprm)
         except ExecError as error:

@@ -15,6 +15,7 @@ from youcpu.kernel.errors import KernelError
 from youcpu.kernel.vfs.overlay import LowerFile
 
 if TYPE_CHECKING:
+    from youcpu.kernel.task import Task
     from youcpu.kernel.vfs.inode import Inode
 
 _F_SETSIG = 10
@@ -32,6 +33,17 @@ def _descriptor(inode: Inode) -> int | None:
         return inode.overlay.pool.fd(inode.content.host)
     except KernelError:
         return None
+
+
+def host_facts(task: Task, inode: Inode) -> tuple[int, bool]:
+    """(flags of the mount, whether somebody writes) of a file."""
+    known = task.kernel.vfs.snapshot
+    if known is None:
+        return mounted_with(inode), host_writes(inode)
+    facts = known.get(inode)
+    if facts is None:
+        facts = known[inode] = mounted_with(inode), host_writes(inode)
+    return facts
 
 
 def mounted_with(inode: Inode) -> int:

@@ -5,7 +5,6 @@ What fails here fails after the point of no return: the task dies of SIGSEGV.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
@@ -24,6 +23,7 @@ from youcpu.kernel.mm.mmap import MAY_ALL, get_unmapped_area, mmap_region, page_
 from youcpu.kernel.mm.uaccess import copy_to_user
 from youcpu.kernel.mm.vm_area import VM_EXEC, VM_GROWSDOWN, VM_READ, VM_WRITE, VmArea
 from youcpu.kernel.rlimit import RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK
+from youcpu.record import record
 
 if TYPE_CHECKING:
     from youcpu.formats.elf_exec import ProgramHeader
@@ -48,7 +48,7 @@ ADDR_NO_RANDOMIZE = 0x0040000
 ADDR_COMPAT_LAYOUT = 0x0200000
 
 
-@dataclass(slots=True)
+@record
 class Placed:
     """Where the segments of one file went."""
 

@@ -10,7 +10,7 @@ from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_RDONLY
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.exec.binprm import ExecError
-from youcpu.kernel.exec.host_facts import host_writes, mounted_with
+from youcpu.kernel.exec.host_facts import host_facts
 from youcpu.kernel.vfs.inode import MAY_EXEC
 from youcpu.kernel.vfs.namei import LOOKUP_EMPTY, LOOKUP_FOLLOW, path_lookup
 
@@ -59,7 +59,7 @@ def _may_exec(task: Task, inode: Inode, name: bytes, role: str) -> None:
     if not inode.is_regular:
         kind = KINDS.get(inode.kind, "no regular file")
         raise ExecError(Errno.EACCES, "kind", name, f"it is {kind}", role)
-    if inode.noexec() or mounted_with(inode) & os.ST_NOEXEC:
+    if inode.noexec() or host_facts(task, inode)[0] & os.ST_NOEXEC:
         raise ExecError(Errno.EACCES, "noexec", name, "its file system is mounted noexec", role)
     try:
         inode.permission(task.cred, MAY_EXEC)
@@ -72,7 +72,7 @@ def _open(task: Task, dentry: Dentry, name: bytes, role: str) -> File:
         deny_write_access(dentry.inode)
     except KernelError as error:
         raise ExecError(error.errno, "busy", name, "it is open for writing", role) from None
-    if host_writes(dentry.inode):
+    if host_facts(task, dentry.inode)[1]:
         dentry.inode.writecount += 1
         reason = "a process of the host has it open for writing"
         raise ExecError(Errno.ETXTBSY, "busy", name, reason, role)

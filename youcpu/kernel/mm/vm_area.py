@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from youcpu.record import record
 
 if TYPE_CHECKING:
     from youcpu.kernel.vfs.file import File
@@ -28,7 +29,7 @@ VM_RIGHTS = VM_READ | VM_WRITE | VM_EXEC
 STACK_GUARD_GAP = 256 << PAGE_SHIFT
 
 
-@dataclass(slots=True, eq=False)
+@record(eq=False)
 class VmArea:
     """Addresses [start, end) with the same rights and backing.
 

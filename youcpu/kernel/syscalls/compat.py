@@ -11,73 +11,14 @@ from youcpu.kernel.syscalls.table import SYSCALLS, Syscall, unknown
 
 #: i386 calls whose arguments have the layout of the x86-64 call of the same name.
 SAME_LAYOUT = frozenset(
-    [
-        "exit",
-        "fork",
-        "read",
-        "write",
-        "open",
-        "close",
-        "creat",
-        "link",
-        "unlink",
-        "execve",
-        "chdir",
-        "mknod",
-        "chmod",
-        "lseek",
-        "getpid",
-        "getuid",
-        "getgid",
-        "geteuid",
-        "getegid",
-        "access",
-        "sync",
-        "kill",
-        "rename",
-        "mkdir",
-        "rmdir",
-        "dup",
-        "pipe",
-        "alarm",
-        "pause",
-        "umask",
-        "dup2",
-        "getppid",
-        "getpgrp",
-        "setsid",
-        "symlink",
-        "readlink",
-        "munmap",
-        "fchmod",
-        "fsync",
-        "fchdir",
-        "mprotect",
-        "getpgid",
-        "getsid",
-        "mlock",
-        "munlock",
-        "sched_yield",
-        "getcwd",
-        "gettid",
-        "tkill",
-        "exit_group",
-        "openat",
-        "mkdirat",
-        "unlinkat",
-        "renameat",
-        "linkat",
-        "symlinkat",
-        "readlinkat",
-        "fchmodat",
-        "dup3",
-        "pipe2",
-        "getrandom",
-        "memfd_create",
-        "brk",
-        "personality",
-        "setpgid",
-    ]
+    """
+    exit fork read write open close creat link unlink execve chdir mknod chmod lseek getpid
+    getuid getgid geteuid getegid access sync kill rename mkdir rmdir dup pipe alarm pause
+    umask dup2 getppid getpgrp setsid symlink readlink munmap fchmod fsync fchdir mprotect
+    getpgid getsid mlock munlock sched_yield getcwd gettid tkill exit_group openat mkdirat
+    unlinkat renameat linkat symlinkat readlinkat fchmodat dup3 pipe2 getrandom memfd_create
+    brk personality setpgid
+    """.split()  # noqa: SIM905
 )
 
 

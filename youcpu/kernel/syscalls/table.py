@@ -11,7 +11,6 @@ int (None: 0) or raises KernelError or Blocked.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from youcpu.abi.args import Marker, SignedLong
@@ -26,18 +25,25 @@ Handler = TypeVar("Handler", bound=Callable[..., int | None])
 Dispatch = Callable[["Task", int, int, int, int, int, int], int | None]
 
 
-@dataclass(slots=True)
 class Syscall:
     """One row: `partial` says what of the call is missing, empty when all is there."""
 
-    number: int
-    name: str
-    handler: Callable[..., int | None]
-    partial: str = ""
-    plan: object = field(default=None, repr=False)
-    _parameters: tuple[tuple[str, Marker], ...] | None = field(default=None, repr=False)
-    _returns: Marker | None = field(default=None, repr=False)
-    _dispatch: Dispatch | None = field(default=None, repr=False)
+    __slots__ = (
+        "_dispatch", "_parameters", "_returns", "handler", "name", "number", "partial", "plan",
+    )  # fmt: skip
+
+    def __init__(
+        self, number: int, name: str, handler: Callable[..., int | None], partial: str = ""
+    ) -> None:
+        self.number = number
+        self.name = name
+        self.handler = handler
+        self.partial = partial
+        #: How trace/capture reads its arguments; made there at first use.
+        self.plan: object = None
+        self._parameters: tuple[tuple[str, Marker], ...] | None = None
+        self._returns: Marker | None = None
+        self._dispatch: Dispatch | None = None
 
     def _annotation(self, text: Any) -> Marker:
         """The Marker of an annotation, which `from __future__ import annotations` left as text."""

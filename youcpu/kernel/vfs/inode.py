@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.vfs.dcache import follow_up
+from youcpu.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ NAME_MAX = 255
 DT_SHIFT = 12
 
 
-@dataclass(slots=True)
+@record
 class Kstat:
     """struct kstat: times in ns; `dev` and `rdev` as stat(2) encodes them; btime None: unknown."""
 
@@ -49,7 +49,7 @@ class Kstat:
     btime: int | None = None
 
 
-@dataclass(slots=True)
+@record
 class DirEntry:
     """One entry as getdents gives it; `kind` is a DT_ value."""
 

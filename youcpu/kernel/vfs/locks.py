@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
@@ -22,6 +21,7 @@ from youcpu.abi.structs import Flock
 from youcpu.kernel.errors import Blocked, KernelError
 from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user
 from youcpu.kernel.wait import WaitQueue
+from youcpu.record import record
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -34,7 +34,7 @@ _OFFSET_MAX = (1 << 63) - 1
 _LOCK_COST = 256
 
 
-@dataclass(slots=True)
+@record
 class RecordLock:
     """Bytes [start, end] locked by `owner`: a descriptor table, or an open file (OFD)."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
@@ -16,6 +15,7 @@ from youcpu.kernel.vfs.super import (
     SOCKFS_MAGIC,
     SuperBlock,
 )
+from youcpu.record import record
 
 if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from youcpu.kernel.vfs.tmpfs import TmpFs
 
 
-@dataclass(slots=True)
+@record
 class MountOptions:
     """What the machine's user asked for. `root`: --rootfs; `writable`: --rw, host paths."""
 
@@ -35,7 +35,7 @@ class MountOptions:
     writable: tuple[bytes, ...] = ()
 
 
-@dataclass(slots=True)
+@record
 class Mount:
     """One line of /proc/mounts."""
 
@@ -47,38 +47,31 @@ class Mount:
     options: bytes = b"rw,relatime"
 
 
-@dataclass(slots=True)
 class Vfs:
     """The tree of names of one machine, and the file systems in it."""
 
-    kernel: Kernel
-    kmem: KernelMemory = field(init=False)
-    host_fds: HostFdPool = field(init=False)
-    ring: DentryRing = field(init=False)
-    mounts: list[Mount] = field(init=False)
-    pipefs: SuperBlock = field(init=False)
-    sockfs: SuperBlock = field(init=False)
-    anon_fs: SuperBlock = field(init=False)
-    memfd_fs: TmpFs = field(init=False)
-    root: Dentry = field(init=False)
-    #: Terminals among the standard descriptors: st_rdev -> host descriptor.
-    terminals: dict[int, int] = field(init=False)
-    consoles: dict[int, ConsoleInode] = field(init=False)
-    devices: DevFs = field(init=False)
-    #: Somebody has an inotify watch: events must be told.
-    watched: bool = False
-    _cookie: int = 0
+    root: Dentry
+    devices: DevFs
+    memfd_fs: TmpFs
 
-    def __post_init__(self) -> None:
-        self.kmem = KernelMemory(self.kernel.frames)
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.kmem = KernelMemory(kernel.frames)
         self.host_fds = HostFdPool()
         self.ring = DentryRing()
-        self.mounts = []
-        self.terminals = {}
-        self.consoles = {}
-        self.pipefs = SuperBlock(self.kernel, "pipefs", 14, PIPEFS_MAGIC)
-        self.sockfs = SuperBlock(self.kernel, "sockfs", 8, SOCKFS_MAGIC)
-        self.anon_fs = SuperBlock(self.kernel, "anon_inodefs", 15, ANON_INODE_FS_MAGIC)
+        self.mounts: list[Mount] = []
+        #: Set while many files are asked about at once (dry runs): the host is taken as
+        #: unchanging, and this is what was learnt of its files. None: ask every time.
+        self.snapshot: dict[Inode, tuple[int, bool]] | None = None
+        #: Terminals among the standard descriptors: st_rdev -> host descriptor.
+        self.terminals: dict[int, int] = {}
+        self.consoles: dict[int, ConsoleInode] = {}
+        self.pipefs = SuperBlock(kernel, "pipefs", 14, PIPEFS_MAGIC)
+        self.sockfs = SuperBlock(kernel, "sockfs", 8, SOCKFS_MAGIC)
+        self.anon_fs = SuperBlock(kernel, "anon_inodefs", 15, ANON_INODE_FS_MAGIC)
+        #: Somebody has an inotify watch: events must be told.
+        self.watched = False
+        self._cookie = 0
 
     def mount_all(self, options: MountOptions) -> None:
         """The whole tree: overlay, /proc, /dev, /dev/shm, /sys, --rw directories."""

@@ -78,9 +78,10 @@ class Walk:
         if resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT):
             self.root = self.place
 
-    def run(self, path: bytes, follow_last: bool) -> Last:
+    def run(self, path: bytes, follow_last: bool, create: bool = False) -> Last:
         """Walk all but the last component; follow it too if it is a link and shall be.
 
+        `create`: O_CREAT, which does not even look at a last component with slashes behind it.
         Directories on the way must be searchable (EACCES) and directories (ENOTDIR).
         """
         trailing = path.endswith(b"/")
@@ -94,9 +95,7 @@ class Walk:
             if name == b"..":
                 self._dotdot()
                 continue
-            if len(name) > NAME_MAX:
-                raise KernelError(Errno.ENAMETOOLONG)
-            if last and not follow_last:
+            if last and (not follow_last or (create and trailing)):
                 return Last(self.place, name, trailing, None)
             dentry = self._step(name, last)
             if dentry is None:
@@ -178,9 +177,11 @@ def _components(path: bytes) -> list[bytes]:
 def lookup_one(task: Task, directory: Dentry, name: bytes) -> Dentry:
     """One entry of a directory, mounts crossed. Raises ENOENT and what the inode raises."""
     dentry = directory.child(name)
-    if dentry is not None and dentry.inode.is_dir:
+    # Other kinds than directories are looked up anew: the host may have changed them.
+    if dentry is not None and (dentry.inode.is_dir or task.kernel.vfs.snapshot is not None):
         return dentry.mounted or dentry
-    # Other kinds are looked up anew: the host may have changed them.
+    if len(name) > NAME_MAX:
+        raise KernelError(Errno.ENAMETOOLONG)
     inode = directory.inode.lookup(name)
     if dentry is None or dentry.inode is not inode:
         dentry = directory.add(name, inode)

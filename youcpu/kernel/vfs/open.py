@@ -116,7 +116,7 @@ def _create(
     if not path:
         raise KernelError(Errno.ENOENT)
     follow = not flags & (O_NOFOLLOW | O_EXCL)
-    last = Walk(task, dfd, path, resolve).run(path, follow)
+    last = Walk(task, dfd, path, resolve).run(path, follow, create=True)
     if not last.name:
         # The end is "/", "." or "..", or a magic link.
         if last.dentry is None or last.dentry.inode.is_dir:

@@ -65,7 +65,9 @@ class OverlayFs(TmpFs):
         """The inode of a host file, just looked up at `path`."""
         key = (found.st_dev, found.st_ino)
         inode = self._inodes.get(key)
-        if inode is not None and inode.kind == stat.S_IFMT(found.st_mode):
+        if inode is not None and not self._still_there(inode, path, found):
+            inode = None
+        if inode is not None:
             assert isinstance(inode, LowerMixin)
             if not inode.changed_here:
                 inode.take(found)
@@ -78,6 +80,20 @@ class OverlayFs(TmpFs):
         inode = kinds.get(stat.S_IFMT(found.st_mode), LowerNode)(self, path, found)
         self._inodes[key] = inode
         return inode
+
+    def _still_there(self, inode: Inode, path: bytes, found: os.stat_result) -> bool:
+        """Whether a known inode is the file found, not one that got its number after it."""
+        assert isinstance(inode, LowerMixin)
+        if inode.kind != stat.S_IFMT(found.st_mode):
+            return False
+        if inode.path == path or inode.changed_here:
+            return True
+        try:
+            # Another name of the same file: then its first one is still there.
+            old = self.tree.lstat(inode.path or b"/")
+        except KernelError:
+            return False
+        return (old.st_dev, old.st_ino) == (found.st_dev, found.st_ino)
 
     def pin(self, inode: MemInode) -> None:
         """A host file is about to be changed here. Raises ENOSPC, EROFS."""

@@ -212,16 +212,16 @@ class ProcRoot(ProcDir):
 
     def process(self, pid: int) -> ProcDir:
         """Directory of a process. Raises ENOENT."""
+        from youcpu.kernel.vfs.procfs_pid import PidDir
+
         task = self.sb.kernel.tasks.get(pid)
         if task is None:
             self._processes.pop(pid, None)
             raise KernelError(Errno.ENOENT)
         directory = self._processes.get(pid)
-        if directory is None:
-            from youcpu.kernel.vfs.procfs_pid import PidDir
-
+        if not isinstance(directory, PidDir) or directory.task is not task:
             directory = self._processes[pid] = PidDir(self.sb, task)
-        return directory
+        return directory.refreshed()
 
     def iterate(self) -> Iterator[DirEntry]:
         yield from super().iterate()

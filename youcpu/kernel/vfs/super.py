@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from youcpu.record import record
 
 if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
@@ -17,7 +18,7 @@ ANON_INODE_FS_MAGIC = 0x09041934
 OVERLAYFS_SUPER_MAGIC = 0x794C7630
 
 
-@dataclass(slots=True)
+@record
 class Kstatfs:
     """struct statfs; `fsid` as one 64-bit number."""
 

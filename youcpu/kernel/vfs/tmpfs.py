@@ -217,6 +217,8 @@ class MemFile(MemInode):
 
     def write_at(self, data: bytes, offset: int) -> int:
         """Write; bytes written. Raises ENOSPC, EFBIG where not one byte could be."""
+        if not data:
+            return 0
         if offset + len(data) > MAX_SIZE:
             if offset >= MAX_SIZE:
                 raise KernelError(Errno.EFBIG)
@@ -234,7 +236,7 @@ class MemFile(MemInode):
             ram[start : start + size] = data[done : done + size]
             done += size
             offset += size
-        if data and not done:
+        if not done:
             raise KernelError(Errno.ENOSPC)
         self.size = max(self.size, offset)
         self.changed()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from youcpu.abi.errno import (
     ERESTART_RESTARTBLOCK,
@@ -14,6 +13,7 @@ from youcpu.abi.errno import (
 )
 from youcpu.abi.signal import signal_name
 from youcpu.abi.values import Omitted, Pending
+from youcpu.record import field, record
 from youcpu.render.strace.values import RENDER, Style, errno_name, show
 from youcpu.trace.events import BlockedEvent, Event, ExitEvent, SignalEvent, SyscallEvent
 
@@ -27,7 +27,7 @@ _RESTARTS = {
 _BUFFER = 1 << 16
 
 
-@dataclass(slots=True)
+@record
 class LineOptions:
     """What stands on a line besides the call."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from youcpu.abi import signal, stat
@@ -38,10 +37,11 @@ from youcpu.abi.values import (
     Text,
     WaitStatus,
 )
+from youcpu.record import record
 from youcpu.render.strace.quote import bracketed_path, hexadecimal, quoted
 
 
-@dataclass(slots=True)
+@record
 class Style:
     """What the user wants to see of a value."""
 

@@ -1,0 +1,1 @@
+"""What youcpu pagewalk asks: sources, questions and answers as values."""
