@@ -207,6 +207,7 @@ def _grow_in_place(mm: MM, area: VmArea, address: int, old: int, new: int) -> bo
 def _move(mm: MM, area: VmArea, address: int, old: int, new: int, target: int, keep: bool) -> int:
     """move_vma(): a new area, the page table entries carried over, the old range unmapped."""
     moved = VmArea(target, target + new, area.flags, area.page_index(address), area.file, area.name)
+    moved.anon_vma = area.anon_vma
     mm.add_area(moved)
     table = mm.page_table
     for source, slot, entry in list(table.entries(address, address + old)):
