@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
@@ -42,6 +41,7 @@ from youcpu.kernel.mm.uaccess import put_user
 from youcpu.kernel.rlimit import RLIMIT_NPROC
 from youcpu.kernel.task import Task, ThreadGroup
 from youcpu.kernel.wait import WaitQueue
+from youcpu.record import record
 
 if TYPE_CHECKING:
     from youcpu.kernel.mm.mm import MM
@@ -54,7 +54,7 @@ _NAMESPACES = (
 THREADS_MAX = 32768
 
 
-@dataclass(slots=True)
+@record
 class CloneArguments:
     """struct kernel_clone_args; addresses of the program, 0 where not given."""
 
@@ -100,7 +100,7 @@ def copy_process(task: Task, args: CloneArguments) -> Task:
     mm = task.mm if flags & CLONE_VM else _copy_mm(task)
     pid = args.set_tid if args.set_tid else kernel.alloc_pid()
     group = task.group if flags & CLONE_THREAD else _copy_signal(task, pid, args)
-    child = Task(kernel, pid, group, replace(task.cred), mm, task.files, task.fs)
+    child = Task(kernel, pid, group, task.cred.prepare(), mm, task.files, task.fs)
     if flags & CLONE_VM:
         mm.users += 1
     _copy_files(task, child, flags)
