@@ -16,12 +16,12 @@ import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
+
 from typing import Any
 
 from youcpu import __version__
 
-COMMANDS_DIRECTORY = Path(__file__).parent / "commands"
+COMMANDS_DIRECTORY = os.path.join(os.path.dirname(__file__), "commands")
 STAGES = {
     "run": "Run a program on the machine",
     "exec": "How the kernel executes a file",
@@ -35,15 +35,17 @@ STAGES = {
 def command_names() -> list[str]:
     """Names of the subcommands, sorted, as typed on the command line."""
     return sorted(
-        path.stem.replace("_", "-")
-        for path in COMMANDS_DIRECTORY.glob("*.py")
-        if path.stem != "__init__"
+        name[:-3].replace("_", "-")
+        for name in os.listdir(COMMANDS_DIRECTORY)
+        if name.endswith(".py") and name != "__init__.py"
     )
 
 
 def describe(name: str) -> tuple[str, str]:
     """(stage, summary) of a subcommand, read from its docstring without importing it."""
-    text = (COMMANDS_DIRECTORY / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
+    path = os.path.join(COMMANDS_DIRECTORY, f"{name.replace('-', '_')}.py")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
     docstring = text.split('"""', 2)[1]
     stage = next(
         (line[6:].strip() for line in docstring.splitlines() if line.startswith("Stage:")), "run"

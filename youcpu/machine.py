@@ -1,1 +1,132 @@
-"""The machine: the only place that wires RAM, CPU, devices, kernel and tracer together."""
+"""The machine: the only place that wires RAM, CPU, kernel and tracer together."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from youcpu.abi.fcntl import AT_FDCWD
+from youcpu.hardware.cpu import Cpu
+from youcpu.hardware.memory import Ram
+from youcpu.kernel.cred import Credentials
+from youcpu.kernel.errors import KernelError
+from youcpu.kernel.exec.binprm import KernelArguments
+from youcpu.kernel.exec.exec import do_execveat_common, finish
+from youcpu.kernel.exec.load_elf import load_elf_image
+from youcpu.kernel.exec.stages import stage_sink
+from youcpu.kernel.kernel import Kernel
+from youcpu.kernel.rlimit import RLIMIT_STACK, Rlimits
+from youcpu.kernel.syscalls import load_all
+from youcpu.kernel.task import RUNNING, Task, ThreadGroup
+from youcpu.kernel.vfs.fdtable import FdTable
+from youcpu.kernel.vfs.mount import MountOptions
+from youcpu.kernel.vfs.namei import LOOKUP_FOLLOW, FsStruct, path_lookup
+from youcpu.record import field, record
+from youcpu.trace.tracer import Tracer
+
+#: PID of the first program; its parent is the machine's init, 1.
+FIRST_PID = 1000
+
+
+class TimeLimit(Exception):
+    """The run took longer than its user allowed."""
+
+
+@record
+class MachineOptions:
+    """What the user of a machine can choose. Sizes in bytes, times in ns or s as named."""
+
+    memory: int = 2 << 30
+    seed: int = 0
+    epoch_ns: int | None = None
+    aslr: bool = False
+    rootfs: bytes = b"/"
+    writable: tuple[bytes, ...] = ()
+    cwd: bytes | None = None
+    timeout_s: float | None = None
+    personality: int = 0
+    rlimits: Rlimits = field(default_factory=Rlimits)
+
+
+class Machine:
+    """One emulated computer with youcpu's kernel on it."""
+
+    def __init__(self, options: MachineOptions, tracer: Tracer | None = None) -> None:
+        load_all()
+        self.options = options
+        self.tracer = tracer or Tracer()
+        self.ram = Ram(options.memory)
+        self.cpu = Cpu(self.ram)
+        epoch = time.time_ns() if options.epoch_ns is None else options.epoch_ns
+        self.kernel = Kernel(self.ram, self.cpu, epoch, options.seed, self.tracer)
+        if options.aslr:
+            self.kernel.enable_aslr()
+        self.kernel.vfs.mount_all(MountOptions(options.rootfs, options.writable))
+        self.first_pid = FIRST_PID
+        self._deadline: float | None = None
+
+    def new_task(self) -> Task:
+        """The first task: the invoking user's ids, the host's standard files, no memory yet."""
+        kernel = self.kernel
+        options = self.options
+        cred = Credentials.of(os.getuid(), os.getgid(), tuple(os.getgroups()))
+        pid = kernel.alloc_pid(FIRST_PID)
+        group = ThreadGroup(pid, cred, options.rlimits)
+        root = kernel.vfs.root
+        files = FdTable()
+        for fd in range(3):
+            file = kernel.vfs.standard_file(fd)
+            if file is not None:
+                files.replace(fd, file)
+        task = Task(kernel, pid, group, cred, None, files, FsStruct(root, root, _umask()))  # type: ignore[arg-type]
+        task.fs.cwd = path_lookup(task, AT_FDCWD, options.cwd or os.getcwdb(), LOOKUP_FOLLOW)
+        task.personality = options.personality
+        kernel.tasks[pid] = task
+        kernel.groups[pid] = group
+        return task
+
+    def execute(self, path: bytes, argv: list[bytes], envp: list[bytes]) -> Task:
+        """execve the first program. Raises KernelError (ExecError names the file at fault)."""
+        task = self.new_task()
+        self.kernel.scheduler.current = task
+        bprm = do_execveat_common(
+            task,
+            AT_FDCWD,
+            path,
+            KernelArguments(argv),
+            KernelArguments(envp),
+            0,
+            task.group.rlimits.soft(RLIMIT_STACK),
+            load_elf_image,
+            stage_sink(task),
+        )
+        finish(bprm)
+        task.state = RUNNING
+        return task
+
+    def run(self) -> int:
+        """Run until all programs have ended; wait status of the first. Raises TimeLimit."""
+        if self.options.timeout_s is not None:
+            self._deadline = time.monotonic() + self.options.timeout_s
+        self.kernel.scheduler.on_slice = self._check_time
+        self.kernel.scheduler.run()
+        status = self.kernel.init_status
+        assert status is not None
+        return status
+
+    def _check_time(self) -> None:
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise TimeLimit
+
+    def close(self) -> None:
+        """Give the CPU back."""
+        self.cpu.close()
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+__all__ = ["KernelError", "Machine", "MachineOptions", "TimeLimit"]

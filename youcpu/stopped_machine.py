@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import IO
 
 from youcpu.formats.core_dump import EM_386, kernel_page_table
@@ -31,6 +31,7 @@ from youcpu.hardware.paging import (
     EFER_NXE,
     PagingRegisters,
 )
+from youcpu.record import record
 
 CHUNK = 1 << 20
 UNPACKED_LIMIT = 1 << 40
@@ -49,7 +50,7 @@ class NoTables(Exception):
     """The dump does not say where the page tables are; one line for the user."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Overrides:
     """Registers that the user tells; None: as the dump has them."""
 
@@ -62,7 +63,7 @@ class Overrides:
     physical_bits: int = 52
 
 
-@dataclass(slots=True)
+@record
 class StoppedMachine:
     """A dump, opened: its memory, and the registers of a CPU on request."""
 

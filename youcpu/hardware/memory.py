@@ -62,12 +62,19 @@ class FrameAllocator:
 
     def alloc(self) -> int:
         """A frame filled with zeros, reference count 1. Raises OutOfFrames."""
-        if self._free:
-            frame = self._free.pop()
+        # Never used ones are zero already: the host's anonymous memory.
+        clean = not self._free
+        frame = self.alloc_for_copy()
+        if not clean:
             start = frame << PAGE_SHIFT
             self.ram.bytes[start : start + PAGE_SIZE] = ZERO_PAGE
+        return frame
+
+    def alloc_for_copy(self) -> int:
+        """A frame with any content, for a caller that overwrites all of it."""
+        if self._free:
+            frame = self._free.pop()
         elif self._next < self.total:
-            # Never used: the host's anonymous memory is zero already.
             frame = self._next
             self._next += 1
         else:

@@ -14,10 +14,11 @@ low half of that picture; its 4 MiB leaf holds address bits 39..32 in bits 20..1
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntFlag
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+from youcpu.record import record
 
 # Bits of an entry, of any level.
 PTE_P = 1 << 0  # present
@@ -86,8 +87,7 @@ PF_INSTR = 1 << 4
 PF_PK = 1 << 5
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(NamedTuple):
     """One level of the tree: which bits of the address choose the entry, and may it be a leaf."""
 
     name: str  # of the table, as Intel says; its entries are name + "E"
@@ -101,12 +101,11 @@ class Level:
         """Bytes of virtual memory that one entry covers."""
         return 1 << self.shift
 
-    def index(self, address: int) -> int:
+    def index(self, address: int) -> int:  # type: ignore[override]
         return (address >> self.shift) & ((1 << self.index_bits) - 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Mode:
+class Mode(NamedTuple):
     """A paging mode: its levels from the root down, and the sizes of entries and addresses."""
 
     name: str
@@ -159,7 +158,7 @@ class FlatMemory:
         return self.view[start : start + size]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class PagingRegisters:
     """What of a CPU's state steers translation. The defaults are 64-bit Linux's."""
 
@@ -193,7 +192,7 @@ class PagingRegisters:
         return self.cr3 & PTE_ADDRESS
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class EntryRules:
     """How the entries of one level are read, the registers taken into account."""
 

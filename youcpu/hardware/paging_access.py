@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from youcpu.hardware.paging import (
@@ -29,6 +28,7 @@ from youcpu.hardware.paging import (
     PagingRegisters,
 )
 from youcpu.hardware.paging_walk import Reason, Walk, registers_fault_at_load
+from youcpu.record import record
 
 VECTOR_GP = 13
 VECTOR_PF = 14
@@ -70,7 +70,7 @@ class Rule(Enum):
         return self.value[1]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Access:
     """One access: `kind` is "r", "w" or "x"."""
 
@@ -79,7 +79,7 @@ class Access:
     ac: bool = False  # RFLAGS.AC, which lifts SMAP
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Verdict:
     """What the CPU does about an access."""
 

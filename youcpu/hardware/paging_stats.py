@@ -4,11 +4,11 @@ worked out once for each (table, level)."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from youcpu.hardware.paging import PAGE_SIZE, PTE_ADDRESS, PTE_NX, PTE_P, RIGHTS, leaf_address
 from youcpu.hardware.paging_tables import AddressSpaceTables, MissingTable
+from youcpu.record import field, record
 
 
 class Mapping(NamedTuple):
@@ -22,7 +22,7 @@ class Mapping(NamedTuple):
     upper: int  # what the levels above allow, RIGHT_* bits
 
 
-@dataclass(slots=True)
+@record
 class LevelStats:
     """Tables of one level: `reached` counts every way to them, `tables` each once."""
 
@@ -30,7 +30,7 @@ class LevelStats:
     tables: int = 0
 
 
-@dataclass(slots=True)
+@record
 class Stats:
     """What an address space is made of."""
 

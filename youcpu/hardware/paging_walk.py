@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from youcpu.hardware.paging import (
@@ -20,6 +19,7 @@ from youcpu.hardware.paging import (
     entry_rules,
     leaf_address,
 )
+from youcpu.record import record
 
 
 class Reason(Enum):
@@ -33,7 +33,7 @@ class Reason(Enum):
     PAGING_OFF = "paging is off"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Step:
     """One entry that the walk read."""
 
@@ -51,7 +51,7 @@ class Step:
         return self.table + self.index * self.entry_size
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Walk:
     """Where an address leads, and by which entries."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+
+from youcpu.record import record
 
 #: include/uapi/linux/capability.h: capabilities 0-40 of Linux 5.9 and later.
 ALL_CAPABILITIES = (1 << 41) - 1
@@ -20,7 +21,7 @@ CAP_SYS_RESOURCE = 24
 CAP_MKNOD = 27
 
 
-@dataclass(slots=True)
+@record
 class Credentials:
     """Real, effective, saved and file-system ids; `groups` are the supplementary ones."""
 
@@ -40,6 +41,15 @@ class Credentials:
         """All ids alike; root has every capability."""
         capabilities = ALL_CAPABILITIES if uid == 0 else 0
         return cls(uid, gid, uid, gid, uid, gid, uid, gid, groups, capabilities)
+
+    def as_real(self) -> Credentials:
+        """What access(2) checks by: the real ids; root's capabilities by the real uid."""
+        if self.fsuid == self.uid and self.fsgid == self.gid:
+            return self
+        from youcpu.record import replace
+
+        effective = self.effective if self.uid == 0 else 0
+        return replace(self, fsuid=self.uid, fsgid=self.gid, effective=effective)
 
     def capable(self, capability: int) -> bool:
         """Whether the effective set has it (inside this machine only)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from youcpu.abi.errno import Errno
+from youcpu.abi.errno import ERESTARTSYS, Errno
 
 if TYPE_CHECKING:
     from youcpu.kernel.wait import WaitQueue
@@ -22,10 +22,20 @@ class Blocked(Exception):
     """The system call has to wait; it is run again from its start when `queue` wakes the task.
 
     `deadline_ns`: virtual time (monotonic) at which it is run again in any case.
+    `restart`: the ERESTART code (or Errno.EINTR) that a signal makes of the wait.
     A handler that must remember something between the runs keeps it in `task.restart`.
+    `progress`: bytes moved so far; where a signal ends the wait they are the result, not EINTR.
     """
 
-    def __init__(self, queue: WaitQueue | None = None, deadline_ns: int | None = None) -> None:
+    def __init__(
+        self,
+        queue: WaitQueue | None = None,
+        deadline_ns: int | None = None,
+        restart: int = ERESTARTSYS,
+        progress: int = 0,
+    ) -> None:
         super().__init__()
         self.queue = queue
         self.deadline_ns = deadline_ns
+        self.restart = restart
+        self.progress = progress

@@ -2,18 +2,109 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
+from youcpu.hardware.cpu import CR3, Cpu
 from youcpu.hardware.memory import FrameAllocator, Ram
+from youcpu.kernel.clock import Clock
+from youcpu.kernel.entry import Entry
+from youcpu.kernel.kernel_half import KernelHalf
+from youcpu.kernel.mm.mm import MM
+from youcpu.kernel.probes import Probes
+from youcpu.kernel.sched import Scheduler
+from youcpu.kernel.signal import SigInfo, send_signal
+from youcpu.kernel.timer import TimerQueue
+from youcpu.kernel.vfs.mount import Vfs
+from youcpu.trace.tracer import Tracer
 
 if TYPE_CHECKING:
-    from youcpu.kernel.task import Task
+    from youcpu.kernel.exec.binfmt_misc import BinfmtMisc
+    from youcpu.kernel.task import Task, ThreadGroup
+    from youcpu.kernel.vfs.file import File
+
+#: What uname(2) says: the Linux whose answers the kernel gives.
+RELEASE = b"6.18.0-youcpu"
+PID_MAX = 4194304
 
 
 class Kernel:
-    """RAM and its frames, the tasks, the clock, the seeded randomness."""
+    """RAM and its frames, tasks, clock and timers, seeded randomness, the mount tree."""
 
-    def __init__(self, ram: Ram, frames: FrameAllocator) -> None:
+    def __init__(self, ram: Ram, cpu: Cpu, epoch_ns: int, seed: int, tracer: Tracer) -> None:
         self.ram = ram
-        self.frames = frames
+        self.cpu = cpu
+        self.frames = FrameAllocator(ram)
+        self.kernel_half = KernelHalf(self.frames, cpu)
+        #: The page of zeros that reads of untouched memory share.
+        self.zero_frame = self.frames.alloc()
+        self.clock = Clock(lambda: cpu.blocks, epoch_ns)
+        self.timers = TimerQueue(self.clock)
+        self.random = random.Random(seed)
+        self.aslr: random.Random | None = None
+        self.tracer = tracer
+        self.probes = Probes(tracer, self.clock)
+        self.oom_kills = 0
+        self.scheduler = Scheduler(self)
+        self.entry = Entry(self)
         self.tasks: dict[int, Task] = {}
+        self.groups: dict[int, ThreadGroup] = {}
+        self._last_pid = 0
+        self.hostname = b"youcpu"
+        self.domainname = b"(none)"
+        self.release = RELEASE
+        self.vfs = Vfs(self)
+        #: Formats that the user registered; None: not mounted.
+        self.binfmt_misc: BinfmtMisc | None = None
+        #: What the first program ended with; set once by its exit.
+        self.init_status: int | None = None
+        #: Whether the host's kernel would have written core files ("core dumped").
+        self.core_dumps = False
+
+    def new_mm(self) -> MM:
+        """An empty address space with the kernel half in it."""
+        return MM(self.frames, self.zero_frame, self.kernel_half.entries)
+
+    def alloc_pid(self, first: int | None = None) -> int:
+        """The next free PID, cyclic; wraps to 300 (RESERVED_PIDS)."""
+        pid = self._last_pid + 1 if first is None else first
+        while pid in self.tasks or pid in self.groups or pid >= PID_MAX:
+            pid = 300 if pid + 1 >= PID_MAX else pid + 1
+        self._last_pid = pid
+        return pid
+
+    def send_signal(self, task: Task, signo: int) -> None:
+        """A signal of the kernel itself to a thread (SIGPIPE, SIGXFSZ)."""
+        send_signal(task, SigInfo(signo, 0, pid=task.tgid, uid=task.cred.uid), to_thread=True)
+
+    def enable_aslr(self) -> None:
+        """Random placement of stack, libraries, program and heap, from the machine's seed."""
+        self.aslr = random.Random(self.random.getrandbits(64))
+
+    def reschedule_timer(self) -> None:
+        """A timer was set: the running slice may be longer than it."""
+        self.cpu.stop()
+
+    def shmem_file(self, task: Task, size: int) -> File:
+        """An unnamed tmpfs file for a shared anonymous mapping: shmem_zero_setup()."""
+        return self.vfs.shmem_file(task, size)
+
+    def leave_mm(self, mm: MM) -> None:
+        """An address space goes away: the CPU must not walk its tables any more."""
+        if self.cpu.state[CR3] == mm.cr3:
+            self.cpu.state[CR3] = self.kernel_half.root << 12
+            self.cpu.flush_tlb()
+        if mm.stale_code or mm.code_frames:
+            self.cpu.flush_code()
+
+    def map_vdso(self, mm: MM) -> int:
+        """Address of the vDSO in a new address space; 0: there is none."""
+        return 0
+
+    def on_exec(self, task: Task) -> None:
+        """The task has a new address space."""
+
+    def process_ended(self, group: ThreadGroup) -> None:
+        """The last thread of a process is gone."""
+        if self.init_status is None:
+            self.init_status = group.exit_status

@@ -1,18 +1,207 @@
-"""Address space of a process: struct mm_struct."""
+"""Address space of a process: struct mm_struct, mm/memory.c's unmapping, brk."""
 
 from __future__ import annotations
 
-from youcpu.hardware.memory import Ram
+from typing import TYPE_CHECKING
+
+from youcpu.abi.errno import Errno
+from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE, FrameAllocator
+from youcpu.hardware.paging import PTE_ADDRESS, PTE_D, PTE_NX, PTE_P, PTE_W
+from youcpu.kernel.errors import KernelError
+from youcpu.kernel.mm.page_table import PTE_PROTNONE, PageTable
+from youcpu.kernel.mm.vm_area import VM_EXEC, VM_RIGHTS, VM_SHARED, VM_WRITE, VmArea, VmAreas
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from youcpu.kernel.vfs.file import File
+
+#: End of user addresses with 4-level tables (TASK_SIZE_MAX): the last page stays unused.
+TASK_SIZE = 0x7FFF_FFFF_F000
+MMAP_MIN_ADDR = 0x10000
+#: vm.max_map_count
+MAX_MAP_COUNT = 65530
 
 
 class MM:
-    """vm_areas and page tables of one process."""
+    """vm_areas and page tables of one process.
 
-    def __init__(self, ram: Ram) -> None:
-        self.ram = ram
-        #: user address >> 21 -> index in ram.quads of the page table with its entries.
-        self.leaf_tables: dict[int, int] = {}
+    `zero_frame` is the page of zeros that all reads of untouched memory share; it is not
+    counted. `stale_tlb` and `stale_code` say what must be flushed before the program runs.
+    """
+
+    def __init__(self, frames: FrameAllocator, zero_frame: int, kernel_half: list[int]) -> None:
+        self.frames = frames
+        self.ram = frames.ram
+        self.zero_frame = zero_frame
+        self.page_table = PageTable(frames, kernel_half)
+        self.leaf_tables = self.page_table.leaf_tables
+        self.areas = VmAreas()
+        self.users = 1
+        self.stale_tlb = False
+        self.stale_code = False
+        #: Frames that were mapped executable; reusing one needs a flush of translations.
+        self.code_frames: set[int] = set()
+        self.mmap_base = TASK_SIZE
+        self.start_brk = self.brk = 0
+        self.start_code = self.end_code = self.start_data = self.end_data = 0
+        self.start_stack = 0
+        self.arg_start = self.arg_end = self.env_start = self.env_end = 0
+        self.auxv = b""
+        self.exe_file: File | None = None
+        self.total_vm = 0  # pages
+        self.vdso = 0
+        #: Soft RLIMIT_STACK, RLIMIT_DATA, RLIMIT_AS in bytes; kept here by setrlimit.
+        self.stack_limit = 8 << 20
+        self.address_limit = (1 << 64) - 1
+        self.data_limit = (1 << 64) - 1
+        self.executable_stack = False
+        self.read_implies_exec = False
+        self.dumpable = 1
+
+    @property
+    def cr3(self) -> int:
+        """Physical address of the root table."""
+        return self.page_table.root << PAGE_SHIFT
+
+    def vm_areas(self) -> Iterator[VmArea]:
+        """All areas in order of their addresses."""
+        return iter(self.areas)
+
+    # -- leaf entries ----------------------------------------------------------------------
+
+    def zap_range(self, start: int, end: int) -> None:
+        """Clear all leaf entries in [start, end) and give their frames back."""
+        quads, put = self.ram.quads, self.frames.put
+        zero = self.zero_frame
+        for _, slot, entry in self.page_table.entries(start, end):
+            quads[slot] = 0
+            frame = (entry & PTE_ADDRESS) >> PAGE_SHIFT
+            if frame != zero:
+                if not entry & PTE_NX:
+                    self._forget_code(frame)
+                put(frame)
+            self.stale_tlb = True
+
+    def _forget_code(self, frame: int) -> None:
+        if self.frames.count(frame) == 1:
+            self.stale_code = True
+
+    def protect_range(self, area: VmArea, start: int, end: int) -> None:
+        """Set the rights of the present entries in [start, end) to those of `area`."""
+        quads = self.ram.quads
+        for _, slot, entry in self.page_table.entries(start, end):
+            new = self.entry_rights(area, entry)
+            if new != entry:
+                quads[slot] = new
+                self.stale_tlb = True
+
+    def entry_rights(self, area: VmArea, entry: int) -> int:
+        """An existing entry with the rights that `area` gives now.
+
+        A private page becomes writable only by a fault, which knows whether to copy.
+        A shared page that was never written stays read-only: its first write marks it dirty.
+        """
+        entry &= ~(PTE_P | PTE_W | PTE_PROTNONE | PTE_NX)
+        if not area.flags & VM_RIGHTS:
+            return entry | PTE_PROTNONE | PTE_NX
+        entry |= PTE_P
+        if not area.flags & VM_EXEC:
+            entry |= PTE_NX
+        if area.flags & VM_WRITE and entry & PTE_D:
+            frame = (entry & PTE_ADDRESS) >> PAGE_SHIFT
+            if area.flags & VM_SHARED or self.frames.count(frame) == 1:
+                entry |= PTE_W
+        return entry
+
+    def resident_pages(self) -> int:
+        """Pages with a frame of their own or of a file: VmRSS."""
+        zero = self.zero_frame << PAGE_SHIFT
+        return sum(
+            entry & PTE_ADDRESS != zero
+            for _, _, entry in self.page_table.entries(0, TASK_SIZE + PAGE_SIZE)
+        )
+
+    def mapped_frame(self, address: int) -> int:
+        """Frame that an address is mapped to, PROT_NONE included; 0 where there is none."""
+        entry = self.page_table.entry(address)
+        return (entry & PTE_ADDRESS) >> PAGE_SHIFT
+
+    # -- areas -----------------------------------------------------------------------------
+
+    def add_area(self, area: VmArea) -> VmArea:
+        """Insert an area; its file is held. Raises ENOMEM beyond vm.max_map_count."""
+        if len(self.areas) >= MAX_MAP_COUNT:
+            raise KernelError(Errno.ENOMEM)
+        if area.file is not None:
+            area.file.refs += 1
+        self.total_vm += area.size >> PAGE_SHIFT
+        pieces = len(self.areas)
+        merged = self.areas.insert(area)
+        if area.file is not None:
+            # Each area holds one reference; merging gave some up.
+            for _ in range(pieces + 1 - len(self.areas)):
+                area.file.put()
+        return merged
+
+    def split_area(self, address: int) -> None:
+        """Make a boundary at `address`."""
+        pieces = len(self.areas)
+        self.areas.split(address)
+        if len(self.areas) > pieces:
+            area = self.areas.at(address)
+            if area is not None and area.file is not None:
+                area.file.refs += 1
+
+    def unmap(self, start: int, end: int) -> None:
+        """Remove every mapping in [start, end): do_vmi_munmap(). Raises ENOMEM on too many."""
+        areas = self.areas.overlapping(start, end)
+        if not areas:
+            return
+        if areas[0].start < start and areas[-1].end > end and len(self.areas) >= MAX_MAP_COUNT:
+            raise KernelError(Errno.ENOMEM)
+        self.split_area(start)
+        self.split_area(end)
+        for area in self.areas.overlapping(start, end):
+            self.areas.remove(area)
+            self.total_vm -= area.size >> PAGE_SHIFT
+            if area.file is not None:
+                area.file.put()
+        self.zap_range(start, end)
+        # Tables may go up to the neighbours (free_pgtables): a table spans 2 MiB.
+        near = self.areas.overlapping(max(0, start - (1 << 21)), start)
+        floor = near[-1].end if near else start & -(1 << 21)
+        above = self.areas.after(end)
+        ceiling = min(above.start if above else TASK_SIZE + PAGE_SIZE, (end | 0x1FFFFF) + 1)
+        self.page_table.free_tables(floor, ceiling)
+
+    def release(self) -> None:
+        """The last user is gone: exit_mmap()."""
+        for area in list(self.areas):
+            self.areas.remove(area)
+            if area.file is not None:
+                area.file.put()
+        self.zap_range(0, TASK_SIZE + PAGE_SIZE)
+        self.page_table.release()
+        if self.exe_file is not None:
+            self.exe_file.put()
+            self.exe_file = None
+
+    # -- access from the kernel --------------------------------------------------------------
 
     def fault_in(self, address: int, write: bool) -> int | None:
         """Physical address after the fault is served, None where it cannot be (EFAULT)."""
-        return None
+        from youcpu.kernel.mm.fault import BadAccess, handle_mm_fault
+
+        if address > TASK_SIZE:
+            return None
+        entry = self.page_table.entry(address)
+        if not entry & PTE_P or (write and not entry & PTE_W):
+            try:
+                handle_mm_fault(self, address, write=write)
+            except BadAccess:
+                return None
+            entry = self.page_table.entry(address)
+        if write and not entry & PTE_NX:
+            self.stale_code = True
+        return (entry & PTE_ADDRESS) | (address & (PAGE_SIZE - 1))

@@ -11,10 +11,12 @@ int (None: 0) or raises KernelError or Blocked.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from youcpu.abi.args import Marker, SignedLong
+from youcpu.abi.errno import Errno
+from youcpu.abi.syscalls import syscall_name
+from youcpu.kernel.errors import KernelError
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -23,17 +25,25 @@ Handler = TypeVar("Handler", bound=Callable[..., int | None])
 Dispatch = Callable[["Task", int, int, int, int, int, int], int | None]
 
 
-@dataclass(slots=True)
 class Syscall:
     """One row: `partial` says what of the call is missing, empty when all is there."""
 
-    number: int
-    name: str
-    handler: Callable[..., int | None]
-    partial: str = ""
-    _parameters: tuple[tuple[str, Marker], ...] | None = field(default=None, repr=False)
-    _returns: Marker | None = field(default=None, repr=False)
-    _dispatch: Dispatch | None = field(default=None, repr=False)
+    __slots__ = (
+        "_dispatch", "_parameters", "_returns", "handler", "name", "number", "partial", "plan",
+    )  # fmt: skip
+
+    def __init__(
+        self, number: int, name: str, handler: Callable[..., int | None], partial: str = ""
+    ) -> None:
+        self.number = number
+        self.name = name
+        self.handler = handler
+        self.partial = partial
+        #: How trace/capture reads its arguments; made there at first use.
+        self.plan: object = None
+        self._parameters: tuple[tuple[str, Marker], ...] | None = None
+        self._returns: Marker | None = None
+        self._dispatch: Dispatch | None = None
 
     def _annotation(self, text: Any) -> Marker:
         """The Marker of an annotation, which `from __future__ import annotations` left as text."""
@@ -94,3 +104,27 @@ def syscall(number: int, partial: str = "") -> Callable[[Handler], Handler]:
         return handler
 
     return declare
+
+
+#: Rows of numbers that are not implemented, made when a program tries one.
+_UNKNOWN: dict[tuple[int, str], Syscall] = {}
+
+
+def unknown(number: int, name: str = "") -> Syscall:
+    """The row of a number that is not implemented: it answers ENOSYS, the trace shows it."""
+    row = _UNKNOWN.get((number, name))
+    if row is None:
+        from youcpu.abi.signatures import unimplemented
+
+        if len(_UNKNOWN) > 1024:  # a program that tries all numbers must not fill our memory
+            _UNKNOWN.clear()
+        known = unimplemented(number, name or syscall_name(number))
+        row = Syscall(number, known.name, _no_such_call)
+        row._parameters, row._returns = known.parameters, known.returns
+        row._dispatch = _no_such_call
+        _UNKNOWN[number, name] = row
+    return row
+
+
+def _no_such_call(task: Task, *registers: int) -> int:
+    raise KernelError(Errno.ENOSYS)

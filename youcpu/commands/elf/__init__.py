@@ -1,0 +1,1 @@
+"""What the commands about ELF files share: the command line of readelf, opening, archives."""

@@ -1,0 +1,199 @@
+"""Run a program on the emulated machine; show how it was executed and what it called.
+
+Stage: run
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TextIO
+
+from youcpu.launch import (
+    FAILED,
+    Failure,
+    complain,
+    environment,
+    find_program,
+    parse_epoch,
+    parse_size,
+    run,
+    same_place,
+)
+from youcpu.machine import Machine, MachineOptions
+from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
+from youcpu.trace.tracer import Sink, Tracer
+
+if TYPE_CHECKING:
+    from youcpu.render.strace.lines import LineOptions
+
+NAME = "exec-trace"
+USAGE = "youcpu exec-trace [OPTIONS] [--] PROGRAM [ARG...]"
+SUMMARY = """Runs PROGRAM on an emulated x86-64 machine, in a sandbox, and traces it: how the
+kernel executed it and each system call, in strace's form. The trace goes to
+stderr (or -o FILE), the program's own output stays its own. The program sees
+the host's files; what it writes lands in an overlay that is gone at the end."""
+OPTIONS = [
+    Option("-q --quiet", "Run without tracing."),
+    Option("-o --output", "Write the trace to FILE.", "FILE"),
+    Option("-e --expression", "trace=SET, signal=SET, status=SET, as strace's.", "EXPR", many=True),
+    Option("-s --string-size", "Show at most N bytes of a string (32).", "N"),
+    Option("-y --paths", "Show the paths behind descriptors."),
+    Option("-v --verbose", "Show all fields of structures."),
+    Option("-r --relative", "Virtual time since the line before."),
+    Option("-t --time", "Virtual time of day; -tt with microseconds, -ttt since 1970."),
+    Option("-T --durations", "Virtual time spent in each call."),
+    Option("-c --summary", "Count the calls instead of showing them."),
+    Option("-C --summary-too", "Show the calls and count them."),
+    Option("--stages", "Show the stages of execve before the calls."),
+    Option("--stages-only", "Stop before the first instruction of the program."),
+    Option("--faults", "Show each page fault: address, access, what satisfied it."),
+    Option("--maps", "Show the address space at exit."),
+    Option("--insn", "Show the first N instructions with symbols.", "N"),
+    Option("--json", "JSON Lines, one event a line (docs/schema/exec-trace.json)."),
+    Option("--explain", "Tell the story of the exec; of a failure the reason and the mend."),
+    Option("--rw", "Let writes through to the host below DIR.", "DIR", many=True),
+    Option("--rootfs", "DIR is the program's root directory.", "DIR"),
+    Option("--memory", "RAM of the machine (2G).", "SIZE"),
+    Option("--timeout", "End the run after so many seconds, exit code 125.", "SECONDS"),
+    Option("--cwd", "Working directory of the program.", "DIR"),
+    Option("--env", "Set a variable of its environment.", "K=V", many=True),
+    Option("--clear-env", "Start with an empty environment."),
+    Option("--seed", "Seed of all randomness (0).", "N"),
+    Option("--epoch", "Virtual time at the start (now, or SOURCE_DATE_EPOCH).", "SECONDS"),
+    Option("--aslr", "Random addresses, from the seed."),
+    Option("--personality", "Flags of personality(2), a number.", "N"),
+    Option("--binfmt", "Register a binfmt_misc rule first.", "RULE", many=True),
+    Option("--color", "auto, always or never.", "WHEN"),
+    Option("-h --help", "This help."),
+]
+EPILOG = """Exit code: the program's; 128+n for signal n; 127 not found, 126 not executable,
+125 any other failure of ours, 2 wrong usage."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    try:
+        parsed = parse(argv, OPTIONS, interspersed=False)
+        if parsed.flag("help"):
+            sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS, EPILOG))
+            return 0
+        if not parsed.operands:
+            raise UsageError("which program?")
+        options = machine_options(parsed)
+        envp = environment(parsed.values("env"), parsed.flag("clear-env"))
+        root = parsed.value("rootfs") or "/"
+        path = find_program(parsed.operands[0], envp, root)
+        tracer = Tracer()
+        _listen(tracer, parsed)
+    except UsageError as error:
+        return usage_error(NAME, error)
+    except Failure as failure:
+        complain(NAME, str(failure))
+        return failure.code
+    return _execute(tracer, options, parsed, path, envp)
+
+
+def machine_options(parsed: Parsed) -> MachineOptions:
+    """The machine that the options ask for. Raises UsageError, Failure."""
+    return MachineOptions(
+        memory=parse_size(parsed.value("memory") or "2G"),
+        seed=number(parsed, "seed", 0),
+        epoch_ns=parse_epoch(parsed.value("epoch") or ""),
+        aslr=parsed.flag("aslr"),
+        rootfs=os.fsencode(parsed.value("rootfs") or "/"),
+        writable=tuple(os.fsencode(directory) for directory in parsed.values("rw")),
+        cwd=os.fsencode(cwd) if (cwd := parsed.value("cwd")) else None,
+        timeout_s=_seconds(parsed),
+        personality=number(parsed, "personality", 0),
+    )
+
+
+def number(parsed: Parsed, key: str, default: int) -> int:
+    """A whole number, decimal or 0x. Raises UsageError."""
+    text = parsed.value(key)
+    if text is None:
+        return default
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise UsageError(f"--{key} {text}: a number is wanted") from None
+
+
+def _seconds(parsed: Parsed) -> float | None:
+    text = parsed.value("timeout")
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise UsageError(f"--timeout {text}: seconds are wanted")
+    return seconds
+
+
+def _listen(tracer: Tracer, parsed: Parsed) -> None:
+    """The sinks that the options ask for. Raises UsageError, Failure."""
+    if parsed.flag("quiet"):
+        return
+    stream = _open_output(parsed.value("output") or "")
+    lines = _line_options(parsed)
+    tracer.string_limit = lines.style.string_limit
+    tracer.verbose = parsed.flag("verbose")
+    tracer.fd_paths = parsed.flag("paths")
+    tracer.add(_strace_sink(stream, lines))
+
+
+def _open_output(name: str) -> TextIO:
+    if not name:
+        return sys.stderr
+    try:
+        return open(name, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+    except OSError as error:
+        raise Failure(f"{name}: {error.strerror}", FAILED) from None
+
+
+def _strace_sink(stream: TextIO, lines: LineOptions) -> Sink:
+    from youcpu.render.strace.lines import StraceSink
+
+    # Where the program writes to the same place, each line goes out at once.
+    together = stream is sys.stderr and (stream.isatty() or same_place(1, 2))
+    return StraceSink(_writer(stream), lines, buffered=not together)
+
+
+def _writer(stream: TextIO) -> Callable[[str], object]:
+    def write(text: str) -> None:
+        stream.write(text)
+        stream.flush()
+
+    return write
+
+
+def _line_options(parsed: Parsed) -> LineOptions:
+    from youcpu.render.strace.lines import LineOptions
+    from youcpu.render.strace.values import Style
+
+    times = ("none", "time", "microseconds", "unix")[min(parsed.count("time"), 3)]
+    if parsed.flag("relative"):
+        times = "relative"
+    limit = number(parsed, "string-size", 32)
+    if limit < 0:
+        raise UsageError(f"-s {limit}: a length is wanted")
+    style = Style(string_limit=limit, verbose=parsed.flag("verbose"))
+    return LineOptions(style, timestamps=times, durations=parsed.flag("durations"))
+
+
+def _execute(
+    tracer: Tracer, options: MachineOptions, parsed: Parsed, path: bytes, envp: list[bytes]
+) -> int:
+    machine = Machine(options, tracer)
+    argv = [os.fsencode(word) for word in parsed.operands]
+    try:
+        outcome = run(machine, path, argv, envp, parsed.flag("stages-only"))
+    finally:
+        tracer.close()
+        machine.close()
+    complain(NAME, outcome.message)
+    return outcome.code

@@ -1,0 +1,218 @@
+"""Making, moving and ending mappings: mm/mmap.c, mm/mprotect.c, mm/mremap.c, mm/madvise.c."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from youcpu.abi.errno import Errno
+from youcpu.abi.mman import (
+    MAP_32BIT,
+    MAP_FIXED,
+    MAP_FIXED_NOREPLACE,
+    MREMAP_DONTUNMAP,
+    MREMAP_FIXED,
+    MREMAP_MAYMOVE,
+    PROT_EXEC,
+    PROT_READ,
+    PROT_WRITE,
+)
+from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE
+from youcpu.kernel.errors import KernelError
+from youcpu.kernel.mm.mm import MM, MMAP_MIN_ADDR, TASK_SIZE
+from youcpu.kernel.mm.vm_area import (
+    VM_DONTEXPAND,
+    VM_EXEC,
+    VM_MAYEXEC,
+    VM_MAYREAD,
+    VM_MAYSHARE,
+    VM_MAYWRITE,
+    VM_NORESERVE,
+    VM_READ,
+    VM_RIGHTS,
+    VM_SHARED,
+    VM_WRITE,
+    VmArea,
+)
+
+if TYPE_CHECKING:
+    from youcpu.kernel.vfs.file import File
+
+_LOW_2G_START, _LOW_2G_END = 0x40000000, 0x80000000
+MAY_ALL = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+
+
+def page_align(size: int) -> int:
+    """Rounded up to whole pages."""
+    return (size + PAGE_SIZE - 1) & -PAGE_SIZE
+
+
+def rights_of(prot: int) -> int:
+    """VM_READ, VM_WRITE, VM_EXEC of PROT_ bits."""
+    return (
+        (VM_READ if prot & PROT_READ else 0)
+        | (VM_WRITE if prot & PROT_WRITE else 0)
+        | (VM_EXEC if prot & PROT_EXEC else 0)
+    )
+
+
+def get_unmapped_area(mm: MM, hint: int, size: int, flags: int) -> int:
+    """Where a mapping of `size` bytes goes. Raises ENOMEM, EINVAL, EEXIST."""
+    if size > TASK_SIZE:
+        raise KernelError(Errno.ENOMEM)
+    if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE):
+        if hint & (PAGE_SIZE - 1):
+            raise KernelError(Errno.EINVAL)
+        if hint > TASK_SIZE - size:
+            raise KernelError(Errno.ENOMEM)
+        if hint < MMAP_MIN_ADDR:
+            raise KernelError(Errno.EPERM)
+        if flags & MAP_FIXED_NOREPLACE and mm.areas.overlapping(hint, hint + size):
+            raise KernelError(Errno.EEXIST)
+        return hint
+    if flags & MAP_32BIT:
+        start = mm.areas.lowest_gap(size, _LOW_2G_START, _LOW_2G_END)
+    else:
+        hint = page_align(hint)
+        if hint and hint < MMAP_MIN_ADDR:
+            hint = MMAP_MIN_ADDR
+        if hint and hint <= TASK_SIZE - size and _is_free(mm, hint, hint + size):
+            return hint
+        start = mm.areas.highest_gap(size, MMAP_MIN_ADDR, mm.mmap_base)
+        if start is None:
+            start = mm.areas.lowest_gap(size, TASK_SIZE // 3 & -PAGE_SIZE, TASK_SIZE)
+    if start is None:
+        raise KernelError(Errno.ENOMEM)
+    return start
+
+
+def _is_free(mm: MM, start: int, end: int) -> bool:
+    above = mm.areas.after(start)
+    return above is None or end <= above.lowest()
+
+
+def check_limits(mm: MM, pages: int, flags: int) -> None:
+    """may_expand_vm() and the heuristic of vm.overcommit_memory 0. Raises ENOMEM."""
+    if (mm.total_vm + pages) << PAGE_SHIFT > mm.address_limit:
+        raise KernelError(Errno.ENOMEM)
+    accountable = flags & (VM_WRITE | VM_SHARED | VM_NORESERVE) == VM_WRITE
+    if accountable and pages > mm.frames.total:
+        raise KernelError(Errno.ENOMEM)
+
+
+def mmap_region(
+    mm: MM, start: int, size: int, flags: int, file: File | None, pgoff: int, name: str = ""
+) -> VmArea:
+    """Map [start, start + size), what was there is replaced. Raises ENOMEM."""
+    check_limits(mm, size >> PAGE_SHIFT, flags)
+    mm.unmap(start, start + size)
+    if file is None and not flags & VM_SHARED:
+        pgoff = start >> PAGE_SHIFT
+    return mm.add_area(VmArea(start, start + size, flags, pgoff, file, name))
+
+
+def protect(mm: MM, start: int, end: int, rights: int, grows: bool = False) -> None:
+    """Give [start, end) new rights: do_mprotect_pkey(). Raises ENOMEM, EACCES."""
+    areas = mm.areas.overlapping(start, end)
+    if not areas or areas[0].start > start:
+        raise KernelError(Errno.ENOMEM)
+    if grows:
+        start = areas[0].start
+    position = start
+    for area in areas:
+        if area.start > position:
+            raise KernelError(Errno.ENOMEM)
+        if rights & ~(area.flags >> 4) & VM_RIGHTS:
+            raise KernelError(Errno.EACCES)
+        _protect_area(mm, area, max(start, area.start), min(end, area.end), rights)
+        position = area.end
+    if position < end:
+        raise KernelError(Errno.ENOMEM)
+
+
+def _protect_area(mm: MM, area: VmArea, start: int, end: int, rights: int) -> None:
+    flags = area.flags & ~VM_RIGHTS | rights
+    if flags == area.flags:
+        return
+    mm.split_area(start)
+    mm.split_area(end)
+    piece = mm.areas.at(start)
+    assert piece is not None
+    piece = set_flags(mm, piece, flags)
+    mm.protect_range(piece, start, end)
+
+
+def set_flags(mm: MM, area: VmArea, flags: int) -> VmArea:
+    """Change the flags of a whole area and merge it with alike neighbours."""
+    mm.areas.remove(area)
+    area.flags = flags
+    pieces = len(mm.areas)
+    merged = mm.areas.insert(area)
+    if area.file is not None:
+        for _ in range(pieces + 1 - len(mm.areas)):
+            area.file.put()
+    return merged
+
+
+def remap(mm: MM, address: int, old: int, new: int, flags: int, target: int) -> int:
+    """mremap(2) for checked, page-aligned sizes. Raises EFAULT, EINVAL, ENOMEM."""
+    area = mm.areas.at(address)
+    if area is None:
+        raise KernelError(Errno.EFAULT)
+    if not old and not area.flags & VM_MAYSHARE:
+        raise KernelError(Errno.EINVAL)
+    if flags & MREMAP_DONTUNMAP and (area.flags & VM_DONTEXPAND or area.name.startswith("[v")):
+        raise KernelError(Errno.EINVAL)
+    if flags & MREMAP_FIXED:
+        if target < address + old and address < target + new:
+            raise KernelError(Errno.EINVAL)
+        mm.unmap(target, target + new)
+        area = mm.areas.at(address)
+        assert area is not None
+    if new < old:
+        mm.unmap(address + new, address + old)
+        old = new
+        if not flags & MREMAP_FIXED:
+            return address
+        area = mm.areas.at(address)
+        assert area is not None
+    elif old == new and not flags & (MREMAP_FIXED | MREMAP_DONTUNMAP):
+        return address
+    if address + old > area.end:
+        raise KernelError(Errno.EFAULT)
+    if new > old and area.flags & VM_DONTEXPAND:
+        raise KernelError(Errno.EFAULT)
+    check_limits(mm, new - old >> PAGE_SHIFT, area.flags)
+    if not flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) and _grow_in_place(
+        mm, area, address, old, new
+    ):
+        return address
+    if not flags & (MREMAP_MAYMOVE | MREMAP_FIXED):
+        raise KernelError(Errno.ENOMEM)
+    if not flags & MREMAP_FIXED:
+        target = get_unmapped_area(mm, target if flags & MREMAP_DONTUNMAP else 0, new, 0)
+    return _move(mm, area, address, old, new, target, bool(flags & MREMAP_DONTUNMAP))
+
+
+def _grow_in_place(mm: MM, area: VmArea, address: int, old: int, new: int) -> bool:
+    if address + old != area.end or not _is_free(mm, area.end, address + new):
+        return False
+    if address + new > TASK_SIZE:
+        return False
+    mm.add_area(
+        VmArea(area.end, address + new, area.flags, area.page_index(area.end), area.file, area.name)
+    )
+    return True
+
+
+def _move(mm: MM, area: VmArea, address: int, old: int, new: int, target: int, keep: bool) -> int:
+    """move_vma(): a new area, the page table entries carried over, the old range unmapped."""
+    moved = VmArea(target, target + new, area.flags, area.page_index(address), area.file, area.name)
+    mm.add_area(moved)
+    table = mm.page_table
+    for source, slot, entry in list(table.entries(address, address + old)):
+        table.quads[slot] = 0
+        table.quads[table.slot(source - address + target)] = entry
+        mm.stale_tlb = True
+    if not keep and old:
+        mm.unmap(address, address + old)
+    return target

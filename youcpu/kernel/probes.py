@@ -1,0 +1,124 @@
+"""What the kernel tells the tracer: kernel/trace/, events made only while someone listens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from youcpu.abi.args import Capture
+from youcpu.abi.args_signal import siginfo_value
+from youcpu.hardware.memory import PAGE_SHIFT
+from youcpu.hardware.paging import PF_INSTR, PF_USER, PF_WRITE
+from youcpu.kernel.mm.uaccess import copy_from_user_partial
+from youcpu.kernel.sigframe import pack_siginfo
+from youcpu.kernel.vfs.dcache import d_path
+from youcpu.trace.capture import enter, leave
+from youcpu.trace.events import BlockedEvent, ExitEvent, FaultEvent, SignalEvent, SyscallEvent
+from youcpu.trace.tracer import Tracer
+
+if TYPE_CHECKING:
+    from youcpu.kernel.clock import Clock
+    from youcpu.kernel.signal import SigInfo
+    from youcpu.kernel.syscalls.table import Syscall
+    from youcpu.kernel.task import Task
+    from youcpu.kernel.vfs.file import File
+
+
+def describe_path(file: File, task: Task) -> bytes:
+    """What /proc/PID/fd shows for an open file."""
+    return d_path(file.dentry, task.fs.root)[0]
+
+
+class Probes:
+    """Makes events of one machine. Callers ask `tracer.<kind>` first."""
+
+    def __init__(self, tracer: Tracer, clock: Clock) -> None:
+        self.tracer = tracer
+        self.clock = clock
+        self._captures: dict[int, Capture] = {}
+        #: Calls that have not returned, by pid: the exit of a task ends its call too.
+        self._open: dict[int, SyscallEvent] = {}
+
+    def _capture(self, task: Task) -> Capture:
+        capture = self._captures.get(task.pid)
+        if capture is None:
+
+            def read(address: int, size: int) -> bytes:
+                return copy_from_user_partial(task, address, size)
+
+            def fd_path(fd: int) -> bytes | None:
+                file = task.files.files.get(fd)
+                return None if file is None else describe_path(file, task)
+
+            tracer = self.tracer
+            capture = self._captures[task.pid] = Capture(
+                read, fd_path if tracer.fd_paths else None, tracer.string_limit, tracer.verbose
+            )
+        return capture
+
+    def enter(
+        self, task: Task, row: Syscall, arguments: tuple[int, ...], i386: bool
+    ) -> SyscallEvent | None:
+        """A system call begins; None: this one is not wanted."""
+        if not self.tracer.wants_syscall(row.name):
+            return None
+        now = self.clock.realtime_ns()
+        event = enter(row, arguments, self._capture(task), task.pid, now, i386)
+        self._open[task.pid] = event
+        return event
+
+    def leave(self, task: Task, row: Syscall, event: SyscallEvent, result: int) -> None:
+        """It returned."""
+        self._open.pop(task.pid, None)
+        leave(event, row, result, self._capture(task), self.clock.realtime_ns())
+        self.tracer.emit(event)
+
+    def blocked(self, task: Task, event: SyscallEvent) -> None:
+        """It sleeps."""
+        self.tracer.emit(BlockedEvent(task.pid, self.clock.realtime_ns(), event))
+
+    def fault(
+        self, task: Task, address: int, error_code: int, ip: int, outcome: str, signal: int = 0
+    ) -> None:
+        """A page fault was served, or was not."""
+        if error_code & PF_INSTR:
+            access = "execute"
+        else:
+            access = "write" if error_code & PF_WRITE else "read"
+        frame = task.mm.mapped_frame(address) << PAGE_SHIFT if not signal else 0
+        area = task.mm.areas.at(address)
+        name, offset = b"", None
+        if area is not None:
+            name = area.name.encode()
+            if area.file is not None:
+                name = describe_path(area.file, task)
+                offset = area.page_index(address) << PAGE_SHIFT
+        self.tracer.emit(
+            FaultEvent(
+                task.pid, self.clock.realtime_ns(), address, access, bool(error_code & PF_USER),
+                ip, outcome, frame or None, name, offset, signal,
+            )
+        )  # fmt: skip
+
+    def signal(self, task: Task, info: SigInfo) -> None:
+        """A signal is delivered."""
+        self.tracer.emit(
+            SignalEvent(
+                task.pid,
+                self.clock.realtime_ns(),
+                info.signo,
+                siginfo_value(pack_siginfo(info), self._capture(task)),
+            )
+        )
+
+    def exit(self, task: Task, status: int, thread: bool) -> None:
+        """A task is gone; `status` as wait4(2) gives it."""
+        self._captures.pop(task.pid, None)
+        call = self._open.pop(task.pid, None)
+        if call is not None:
+            self.tracer.emit(call)
+        signal = status & 0x7F
+        event = ExitEvent(
+            task.pid, self.clock.realtime_ns(), status >> 8 if not signal else 0, signal,
+            bool(status & 0x80), thread,
+        )  # fmt: skip
+        self.tracer.emit(event)

@@ -1,0 +1,470 @@
+"""Memory mappings: mm/mmap.c, mm/mprotect.c, mm/mremap.c, mm/madvise.c, mm/msync.c, mm/mlock.c."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from youcpu.abi.args import Addr, HexULong, Int, Size, ULong
+from youcpu.abi.args_file import Fd
+from youcpu.abi.args_io import ReadBuffer
+from youcpu.abi.args_mm import (
+    Madvice,
+    MapFlags,
+    MlockallFlags,
+    MlockFlags,
+    MremapAddr,
+    MremapFlags,
+    MsyncFlags,
+    Prot,
+)
+from youcpu.abi.errno import Errno
+from youcpu.abi.mman import (
+    MADV_DODUMP,
+    MADV_DOFORK,
+    MADV_DONTDUMP,
+    MADV_DONTFORK,
+    MADV_DONTNEED,
+    MADV_DONTNEED_LOCKED,
+    MADV_FREE,
+    MADV_HUGEPAGE,
+    MADV_KEEPONFORK,
+    MADV_NOHUGEPAGE,
+    MADV_NORMAL,
+    MADV_POPULATE_READ,
+    MADV_POPULATE_WRITE,
+    MADV_RANDOM,
+    MADV_SEQUENTIAL,
+    MADV_WILLNEED,
+    MADV_WIPEONFORK,
+    MAP_ANONYMOUS,
+    MAP_FIXED,
+    MAP_FIXED_NOREPLACE,
+    MAP_GROWSDOWN,
+    MAP_HUGETLB,
+    MAP_LOCKED,
+    MAP_NONBLOCK,
+    MAP_NORESERVE,
+    MAP_POPULATE,
+    MAP_PRIVATE,
+    MAP_SHARED,
+    MAP_SHARED_VALIDATE,
+    MAP_TYPE,
+    MCL_CURRENT,
+    MCL_FUTURE,
+    MCL_ONFAULT,
+    MLOCK_ONFAULT,
+    MREMAP_DONTUNMAP,
+    MREMAP_FIXED,
+    MREMAP_MAYMOVE,
+    MS_ASYNC,
+    MS_INVALIDATE,
+    MS_SYNC,
+    PROT_GROWSDOWN,
+    PROT_GROWSUP,
+    PROT_READ,
+)
+from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE
+from youcpu.kernel.errors import KernelError
+from youcpu.kernel.mm.fault import BadAccess, handle_mm_fault
+from youcpu.kernel.mm.mm import MM, TASK_SIZE
+from youcpu.kernel.mm.mmap import (
+    MAY_ALL,
+    get_unmapped_area,
+    mmap_region,
+    page_align,
+    protect,
+    remap,
+    rights_of,
+    set_flags,
+)
+from youcpu.kernel.mm.uaccess import copy_to_user
+from youcpu.kernel.mm.vm_area import (
+    VM_DONTCOPY,
+    VM_DONTDUMP,
+    VM_EXEC,
+    VM_GROWSDOWN,
+    VM_LOCKED,
+    VM_MAYEXEC,
+    VM_MAYSHARE,
+    VM_MAYWRITE,
+    VM_NORESERVE,
+    VM_READ,
+    VM_SHARED,
+    VM_WIPEONFORK,
+    VM_WRITE,
+    VmArea,
+)
+from youcpu.kernel.rlimit import RLIMIT_MEMLOCK
+from youcpu.kernel.syscalls.table import syscall
+
+if TYPE_CHECKING:
+    from youcpu.kernel.task import Task
+    from youcpu.kernel.vfs.file import File
+
+READ_IMPLIES_EXEC = 0x0400000
+_USER_LIMIT = 1 << 47
+_MADV_FLAGS = {
+    MADV_DONTFORK: (VM_DONTCOPY, 0),
+    MADV_DOFORK: (0, VM_DONTCOPY),
+    MADV_DONTDUMP: (VM_DONTDUMP, 0),
+    MADV_DODUMP: (0, VM_DONTDUMP),
+    MADV_WIPEONFORK: (VM_WIPEONFORK, 0),
+    MADV_KEEPONFORK: (0, VM_WIPEONFORK),
+}
+#: Hints about reading ahead and huge pages: nothing to see but the answer.
+_MADV_HINTS = {MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED, MADV_HUGEPAGE}
+_MADV_HINTS |= {MADV_NOHUGEPAGE, 12, 13, 20, 21, 25}  # (UN)MERGEABLE COLD PAGEOUT COLLAPSE
+_MADV_DISCARD = {MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE}
+_MADV_POPULATE = {MADV_POPULATE_READ, MADV_POPULATE_WRITE}
+_KNOWN_ADVICE = {*_MADV_FLAGS, *_MADV_HINTS, *_MADV_DISCARD, *_MADV_POPULATE}
+
+
+@syscall(9)
+def mmap(
+    task: Task, addr: Addr, length: Size, prot: Prot, flags: MapFlags, fd: Fd, offset: HexULong
+) -> Addr:
+    """mmap(2)."""
+    if offset & (PAGE_SIZE - 1):
+        raise KernelError(Errno.EINVAL)
+    file = None
+    if not flags & MAP_ANONYMOUS:
+        file = task.files.get(fd)
+    elif flags & MAP_HUGETLB:
+        raise KernelError(Errno.ENOMEM)  # no huge pages are reserved on this machine
+    if not length:
+        raise KernelError(Errno.EINVAL)
+    size = page_align(length)
+    if not size or size > TASK_SIZE:
+        raise KernelError(Errno.ENOMEM)
+    if (offset >> PAGE_SHIFT) + (size >> PAGE_SHIFT) >= 1 << 52:
+        raise KernelError(Errno.EOVERFLOW)
+    if task.personality & READ_IMPLIES_EXEC and prot & PROT_READ:
+        prot |= 4
+    return do_mmap(task, addr, size, prot, flags, file, offset >> PAGE_SHIFT)
+
+
+def do_mmap(
+    task: Task, addr: int, size: int, prot: int, flags: int, file: File | None, pgoff: int
+) -> int:
+    """Checks of do_mmap() that depend on the kind of mapping; returns the address."""
+    mm = task.mm
+    if flags & MAP_FIXED_NOREPLACE:
+        flags |= MAP_FIXED
+    start = get_unmapped_area(mm, addr & -PAGE_SIZE if not flags & MAP_FIXED else addr, size, flags)
+    vm_flags = rights_of(prot) | MAY_ALL
+    if flags & MAP_GROWSDOWN:
+        vm_flags |= VM_GROWSDOWN
+    if flags & MAP_LOCKED:
+        vm_flags |= VM_LOCKED
+    if flags & MAP_NORESERVE:
+        vm_flags |= VM_NORESERVE
+    kind = flags & MAP_TYPE
+    if file is not None:
+        vm_flags = _file_flags(file, flags, vm_flags)
+    elif kind in (MAP_SHARED, MAP_SHARED_VALIDATE):
+        if vm_flags & VM_GROWSDOWN or kind == MAP_SHARED_VALIDATE:
+            raise KernelError(Errno.EINVAL)
+        vm_flags |= VM_SHARED | VM_MAYSHARE
+        file = task.kernel.shmem_file(task, size)
+        pgoff = 0
+    elif kind != MAP_PRIVATE:
+        raise KernelError(Errno.EINVAL)
+    area = mmap_region(mm, start, size, vm_flags, file, pgoff)
+    if flags & (MAP_POPULATE | MAP_LOCKED) and not flags & MAP_NONBLOCK:
+        populate(mm, start, start + size, bool(area.flags & VM_WRITE))
+    return start
+
+
+def _file_flags(file: File, flags: int, vm_flags: int) -> int:
+    """Rights that a file's open mode allows a mapping. Raises EACCES, ENODEV, EINVAL, EPERM."""
+    kind = flags & MAP_TYPE
+    if not file.readable and not file.writable:
+        raise KernelError(Errno.EBADF)  # O_PATH
+    if kind in (MAP_SHARED, MAP_SHARED_VALIDATE):
+        if vm_flags & VM_WRITE and not file.writable:
+            raise KernelError(Errno.EACCES)
+        vm_flags |= VM_SHARED | VM_MAYSHARE
+        if not file.writable:
+            vm_flags &= ~(VM_MAYWRITE | VM_SHARED)
+    elif kind != MAP_PRIVATE:
+        raise KernelError(Errno.EINVAL)
+    if not file.readable:
+        raise KernelError(Errno.EACCES)
+    if file.inode.noexec():
+        if vm_flags & VM_EXEC:
+            raise KernelError(Errno.EPERM)
+        vm_flags &= ~VM_MAYEXEC
+    if file.inode.mapping is None:
+        raise KernelError(Errno.ENODEV)
+    if vm_flags & VM_GROWSDOWN:
+        raise KernelError(Errno.EINVAL)
+    return vm_flags
+
+
+def populate(mm: MM, start: int, end: int, write: bool) -> None:
+    """mm_populate(): fault all pages in; what cannot be is left."""
+    for address in range(start, end, PAGE_SIZE):
+        try:
+            handle_mm_fault(mm, address, write)
+        except BadAccess:
+            return
+
+
+@syscall(11)
+def munmap(task: Task, addr: Addr, length: Size) -> Int:
+    """munmap(2)."""
+    _check_range(addr, length)
+    task.mm.unmap(addr, addr + page_align(length))
+    return 0
+
+
+def _check_range(addr: int, length: int) -> None:
+    size = page_align(length)
+    if addr & (PAGE_SIZE - 1) or addr > TASK_SIZE or size > TASK_SIZE - addr or not size:
+        raise KernelError(Errno.EINVAL)
+
+
+@syscall(10)
+def mprotect(task: Task, addr: Addr, length: Size, prot: Prot) -> Int:
+    """mprotect(2)."""
+    grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP)
+    if grows == PROT_GROWSDOWN | PROT_GROWSUP or addr & (PAGE_SIZE - 1):
+        raise KernelError(Errno.EINVAL)
+    if not length:
+        return 0
+    size = page_align(length)
+    if addr + size > 1 << 64 or not size:
+        raise KernelError(Errno.ENOMEM)
+    if prot & ~(7 | 8 | PROT_GROWSDOWN | PROT_GROWSUP):
+        raise KernelError(Errno.EINVAL)
+    rights = rights_of(prot)
+    if task.personality & READ_IMPLIES_EXEC and prot & PROT_READ:
+        rights |= VM_EXEC
+    if addr > TASK_SIZE:
+        raise KernelError(Errno.ENOMEM)
+    if grows:
+        area = task.mm.areas.at(addr)
+        if area is None or not area.flags & VM_GROWSDOWN:
+            raise KernelError(Errno.EINVAL)
+    protect(task.mm, addr, addr + size, rights, grows=bool(grows & PROT_GROWSDOWN))
+    return 0
+
+
+@syscall(329, partial="no protection keys: -1 only")
+def pkey_mprotect(task: Task, addr: Addr, length: Size, prot: Prot, pkey: Int) -> Int:
+    """pkey_mprotect(2)."""
+    if pkey != -1:
+        raise KernelError(Errno.EINVAL)
+    return mprotect(task, addr, length, prot)
+
+
+@syscall(330, partial="the CPU has no protection keys")
+def pkey_alloc(task: Task, flags: ULong, rights: ULong) -> Int:
+    """pkey_alloc(2)."""
+    raise KernelError(Errno.EINVAL if flags or rights & ~3 else Errno.ENOSPC)
+
+
+@syscall(331, partial="the CPU has no protection keys")
+def pkey_free(task: Task, pkey: Int) -> Int:
+    """pkey_free(2)."""
+    raise KernelError(Errno.EINVAL)
+
+
+@syscall(25)
+def mremap(
+    task: Task, old: Addr, old_size: Size, new_size: Size, flags: MremapFlags, new: MremapAddr
+) -> Addr:
+    """mremap(2)."""
+    if flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP):
+        raise KernelError(Errno.EINVAL)
+    if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) and not flags & MREMAP_MAYMOVE:
+        raise KernelError(Errno.EINVAL)
+    old_size, new_size = page_align(old_size), page_align(new_size)
+    if flags & MREMAP_DONTUNMAP and old_size != new_size:
+        raise KernelError(Errno.EINVAL)
+    if old & (PAGE_SIZE - 1) or not new_size:
+        raise KernelError(Errno.EINVAL)
+    if new_size > TASK_SIZE:
+        raise KernelError(Errno.ENOMEM if not flags & MREMAP_FIXED else Errno.EINVAL)
+    if flags & MREMAP_FIXED and (new & (PAGE_SIZE - 1) or new > TASK_SIZE - new_size):
+        raise KernelError(Errno.EINVAL)
+    return remap(task.mm, old, old_size, new_size, flags, new)
+
+
+@syscall(12)
+def brk(task: Task, brk: Addr) -> Addr:
+    """brk(2): the new end of the heap, or the old one where it cannot be."""
+    mm = task.mm
+    if brk < mm.start_brk or brk > TASK_SIZE:
+        return mm.brk
+    old_end, new_end = page_align(mm.brk), page_align(brk)
+    if new_end < old_end:
+        mm.unmap(new_end, old_end)
+    elif new_end > old_end:
+        # check_brk_limits(): one page must stay free to the next area.
+        above = mm.areas.after(old_end)
+        if above is not None and new_end + PAGE_SIZE > above.lowest():
+            return mm.brk
+        if brk - mm.start_brk + (mm.end_data - mm.start_data) > mm.data_limit:
+            return mm.brk
+        flags = VM_READ | VM_WRITE | MAY_ALL
+        try:
+            mmap_region(mm, old_end, new_end - old_end, flags, None, 0, "[heap]")
+        except KernelError:
+            return mm.brk
+    mm.brk = brk
+    return brk
+
+
+@syscall(28, partial="hints are taken and have no effect")
+def madvise(task: Task, addr: Addr, length: Size, advice: Madvice) -> Int:
+    """madvise(2)."""
+    if advice not in _KNOWN_ADVICE or addr & (PAGE_SIZE - 1):
+        raise KernelError(Errno.EINVAL)
+    size = page_align(length)
+    if (length and not size) or addr + size > 1 << 64:
+        raise KernelError(Errno.EINVAL)
+    missing, position = False, addr
+    for area in task.mm.areas.overlapping(addr, addr + size) if size else []:
+        missing |= area.start > position
+        start, end = max(addr, area.start), min(addr + size, area.end)
+        if missing and advice in _MADV_POPULATE:
+            break
+        _advise(task.mm, area, start, end, advice)
+        position = end
+    if missing or position < addr + size:
+        raise KernelError(Errno.ENOMEM)
+    return 0
+
+
+def _advise(mm: MM, area: VmArea, start: int, end: int, advice: int) -> None:
+    if advice in _MADV_DISCARD:
+        if area.flags & VM_LOCKED and advice != MADV_DONTNEED_LOCKED:
+            raise KernelError(Errno.EINVAL)
+        if advice == MADV_FREE and area.file is not None:
+            raise KernelError(Errno.EINVAL)
+        mm.zap_range(start, end)
+    elif advice in _MADV_FLAGS:
+        on, off = _MADV_FLAGS[advice]
+        if advice in (MADV_WIPEONFORK, MADV_KEEPONFORK) and (
+            area.file is not None or area.flags & VM_SHARED
+        ):
+            raise KernelError(Errno.EINVAL)
+        change_flags(mm, area, start, end, area.flags & ~off | on)
+    elif advice in _MADV_POPULATE:
+        for address in range(start, end, PAGE_SIZE):
+            try:
+                handle_mm_fault(mm, address, advice == MADV_POPULATE_WRITE)
+            except BadAccess as bad:
+                raise KernelError(Errno.EINVAL if bad.code == 2 else Errno.EFAULT) from None
+
+
+def change_flags(mm: MM, area: VmArea, start: int, end: int, flags: int) -> None:
+    """Other flags for a part of an area; rights stay."""
+    if flags == area.flags:
+        return
+    mm.split_area(start)
+    mm.split_area(end)
+    piece = mm.areas.at(start)
+    assert piece is not None
+    set_flags(mm, piece, flags)
+
+
+@syscall(26)
+def msync(task: Task, addr: Addr, length: Size, flags: MsyncFlags) -> Int:
+    """msync(2)."""
+    if flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) or addr & (PAGE_SIZE - 1):
+        raise KernelError(Errno.EINVAL)
+    if flags & MS_ASYNC and flags & MS_SYNC:
+        raise KernelError(Errno.EINVAL)
+    end = addr + page_align(length)
+    if end >= 1 << 64 or (length and end <= addr):
+        raise KernelError(Errno.ENOMEM)
+    position = addr
+    unmapped = False
+    for area in task.mm.areas.overlapping(addr, end) if length else []:
+        unmapped |= area.start > position
+        if flags & MS_INVALIDATE and area.flags & VM_LOCKED:
+            raise KernelError(Errno.EBUSY)
+        if flags & MS_SYNC and area.flags & VM_SHARED and area.file is not None:
+            area.file.sync()
+        position = area.end
+    if unmapped or position < end:
+        raise KernelError(Errno.ENOMEM)
+    return 0
+
+
+@syscall(27)
+def mincore(task: Task, addr: Addr, length: Size, vec: ReadBuffer) -> Int:
+    """mincore(2)."""
+    if addr & (PAGE_SIZE - 1):
+        raise KernelError(Errno.EINVAL)
+    if addr + length > TASK_SIZE + PAGE_SIZE:
+        raise KernelError(Errno.ENOMEM)
+    mm = task.mm
+    for offset in range(0, page_align(length), PAGE_SIZE):
+        area = mm.areas.at(addr + offset)
+        if area is None:
+            raise KernelError(Errno.ENOMEM)
+        resident = mm.mapped_frame(addr + offset) != 0
+        if not resident and area.file is not None and area.file.inode.mapping is not None:
+            resident = area.page_index(addr + offset) in area.file.inode.mapping.pages
+        copy_to_user(task, vec + (offset >> PAGE_SHIFT), b"\1" if resident else b"\0")
+    return 0
+
+
+def _lock(task: Task, addr: int, length: int, lock: bool, fault: bool) -> int:
+    start = addr & -PAGE_SIZE
+    end = page_align(length + (addr & (PAGE_SIZE - 1))) + start
+    if end < start or end > 1 << 64:
+        raise KernelError(Errno.EINVAL)
+    if lock and end - start > task.group.rlimits.soft(RLIMIT_MEMLOCK) and not task.cred.effective:
+        raise KernelError(Errno.ENOMEM)
+    position = start
+    for area in list(task.mm.areas.overlapping(start, end)) if end > start else []:
+        if area.start > position:
+            raise KernelError(Errno.ENOMEM)
+        low, high = max(start, area.start), min(end, area.end)
+        flags = area.flags | VM_LOCKED if lock else area.flags & ~VM_LOCKED
+        write = bool(area.flags & VM_WRITE and not area.flags & VM_SHARED)
+        change_flags(task.mm, area, low, high, flags)
+        if lock and fault:
+            populate(task.mm, low, high, write)
+        position = high
+    if position < end:
+        raise KernelError(Errno.ENOMEM)
+    return 0
+
+
+@syscall(149)
+def mlock(task: Task, addr: Addr, length: Size) -> Int:
+    """mlock(2)."""
+    return _lock(task, addr, length, True, True)
+
+
+@syscall(325)
+def mlock2(task: Task, addr: Addr, length: Size, flags: MlockFlags) -> Int:
+    """mlock2(2)."""
+    if flags & ~MLOCK_ONFAULT:
+        raise KernelError(Errno.EINVAL)
+    return _lock(task, addr, length, True, not flags)
+
+
+@syscall(150)
+def munlock(task: Task, addr: Addr, length: Size) -> Int:
+    """munlock(2)."""
+    return _lock(task, addr, length, False, False)
+
+
+@syscall(151, partial="memory is never paged out: only checked")
+def mlockall(task: Task, flags: MlockallFlags) -> Int:
+    """mlockall(2)."""
+    if not flags or flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) or flags == MCL_ONFAULT:
+        raise KernelError(Errno.EINVAL)
+    return 0
+
+
+@syscall(152, partial="memory is never paged out: only checked")
+def munlockall(task: Task) -> Int:
+    """munlockall(2)."""
+    return 0

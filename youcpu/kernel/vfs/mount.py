@@ -1,0 +1,203 @@
+"""The mount table and what the VFS has once a machine: fs/namespace.c."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from youcpu.abi.errno import Errno
+from youcpu.kernel.errors import KernelError
+from youcpu.kernel.vfs.dcache import Dentry, DentryRing, d_path
+from youcpu.kernel.vfs.hostfs import HostFdPool, HostTree, StrictHostTree
+from youcpu.kernel.vfs.kmem import KernelMemory
+from youcpu.kernel.vfs.super import (
+    ANON_INODE_FS_MAGIC,
+    PIPEFS_MAGIC,
+    SOCKFS_MAGIC,
+    SuperBlock,
+)
+from youcpu.record import record
+
+if TYPE_CHECKING:
+    from youcpu.kernel.kernel import Kernel
+    from youcpu.kernel.task import Task
+    from youcpu.kernel.vfs.console import ConsoleInode
+    from youcpu.kernel.vfs.devtmpfs import DevFs
+    from youcpu.kernel.vfs.file import File
+    from youcpu.kernel.vfs.inode import Inode
+    from youcpu.kernel.vfs.tmpfs import TmpFs
+
+
+@record
+class MountOptions:
+    """What the machine's user asked for. `root`: --rootfs; `writable`: --rw, host paths."""
+
+    root: bytes = b"/"
+    writable: tuple[bytes, ...] = ()
+
+
+@record
+class Mount:
+    """One line of /proc/mounts."""
+
+    number: int
+    root: Dentry
+    sb: SuperBlock
+    source: bytes
+    kind: bytes
+    options: bytes = b"rw,relatime"
+
+
+class Vfs:
+    """The tree of names of one machine, and the file systems in it."""
+
+    root: Dentry
+    devices: DevFs
+    memfd_fs: TmpFs
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.kmem = KernelMemory(kernel.frames)
+        self.host_fds = HostFdPool()
+        self.ring = DentryRing()
+        self.mounts: list[Mount] = []
+        #: Set while many files are asked about at once (dry runs): the host is taken as
+        #: unchanging, and this is what was learnt of its files. None: ask every time.
+        self.snapshot: dict[Inode, tuple[int, bool]] | None = None
+        #: Terminals among the standard descriptors: st_rdev -> host descriptor.
+        self.terminals: dict[int, int] = {}
+        self.consoles: dict[int, ConsoleInode] = {}
+        self.pipefs = SuperBlock(kernel, "pipefs", 14, PIPEFS_MAGIC)
+        self.sockfs = SuperBlock(kernel, "sockfs", 8, SOCKFS_MAGIC)
+        self.anon_fs = SuperBlock(kernel, "anon_inodefs", 15, ANON_INODE_FS_MAGIC)
+        #: Somebody has an inotify watch: events must be told.
+        self.watched = False
+        self._cookie = 0
+
+    def mount_all(self, options: MountOptions) -> None:
+        """The whole tree: overlay, /proc, /dev, /dev/shm, /sys, --rw directories."""
+        from youcpu.kernel.vfs.devtmpfs import DevFs
+        from youcpu.kernel.vfs.overlay import OverlayFs
+        from youcpu.kernel.vfs.procfs import ProcFs
+        from youcpu.kernel.vfs.tmpfs import TmpFs
+
+        kernel = self.kernel
+        host_root = options.root == b"/"
+        tree = HostTree(b"/") if host_root else StrictHostTree(options.root)
+        overlay = OverlayFs(kernel, tree)
+        self.root = Dentry(b"", overlay.root)
+        self.mounts.append(Mount(1, self.root, overlay, b"overlay", b"overlay"))
+        self.mount(b"/proc", (proc := ProcFs(kernel)).root, proc, b"proc", b"proc")
+        self.devices = dev = DevFs(kernel)
+        self.mount(b"/dev", dev.root, dev, b"devtmpfs", b"devtmpfs")
+        self.memfd_fs = TmpFs(kernel, "tmpfs", 1)
+        shm = TmpFs(kernel, "tmpfs", dev.dev + 1)
+        self.mount(b"/dev/shm", dev.shared_memory(shm), shm, b"tmpfs", b"tmpfs")
+        if host_root:
+            self._mount_sys()
+
+    def _mount_sys(self) -> None:
+        from youcpu.kernel.vfs.overlay import OverlayFs
+
+        try:
+            sys = OverlayFs(self.kernel, HostTree(b"/sys"), read_only=True)
+        except KernelError:
+            return
+        self.mount(b"/sys", sys.root, sys, b"sysfs", b"sysfs", b"ro,nosuid,nodev,noexec,relatime")
+
+    def mount(
+        self,
+        path: bytes,
+        inode: Inode,
+        sb: SuperBlock,
+        source: bytes,
+        kind: bytes,
+        options: bytes = b"rw,relatime",
+    ) -> None:
+        """Put a file system over a directory; one that is missing is made in the overlay."""
+        place = self.mount_point(path)
+        root = Dentry(b"", inode)
+        root.covers = place
+        place.mounted = root
+        self.mounts.append(Mount(len(self.mounts) + 1, root, sb, source, kind, options))
+
+    def mount_point(self, path: bytes) -> Dentry:
+        """The directory at an absolute path without links, made where it is missing."""
+        from youcpu.kernel.cred import Credentials
+
+        place = self.root
+        for name in path.split(b"/"):
+            if not name:
+                continue
+            known = place.child(name)
+            if known is None:
+                try:
+                    inode = place.inode.lookup(name)
+                except KernelError:
+                    inode = place.inode.create(name, 0o40755, Credentials.of(0, 0))
+                known = place.add(name, inode)
+            place = known.mounted or known
+        return place
+
+    def standard_file(self, fd: int) -> File | None:
+        """A host descriptor (0, 1 or 2) as an open file; None: it is closed."""
+        import fcntl
+        import os
+
+        from youcpu.kernel.vfs.console import ConsoleFile, ConsoleInode
+
+        try:
+            flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+            name = os.readlink(b"/proc/self/fd/%d" % fd)
+        except FileNotFoundError:
+            name = b"/dev/fd/%d" % fd
+        except OSError:
+            return None
+        inode = ConsoleInode(SuperBlock(self.kernel, "console", 0, 0), fd)
+        self.consoles[fd] = inode
+        if os.isatty(fd):
+            self.terminals.setdefault(inode.rdev, fd)
+            if name.startswith(b"/dev/"):
+                self.devices.add_terminal(name, inode.rdev, inode.uid, inode.gid)
+        return ConsoleFile(Dentry(name, inode), flags)
+
+    def open_terminal(self, rdev: int, dentry: Dentry, flags: int) -> File:
+        """/dev/tty or a terminal by its own name. Raises ENXIO without one."""
+        from youcpu.kernel.vfs.console import ConsoleFile
+
+        fd = self.terminals.get(rdev)
+        if fd is None:
+            if not self.terminals:
+                raise KernelError(Errno.ENXIO)
+            fd = next(iter(self.terminals.values()))
+        return ConsoleFile(Dentry(dentry.name, self.consoles[fd], dentry.parent), flags)
+
+    def next_cookie(self) -> int:
+        """Joins IN_MOVED_FROM and IN_MOVED_TO."""
+        self._cookie += 1
+        return self._cookie
+
+    def shmem_file(self, task: Task, size: int) -> File:
+        """A file behind a shared anonymous mapping: shmem_zero_setup(). Raises ENOSPC."""
+        from youcpu.kernel.vfs.tmpfs import RegularFile
+
+        inode = self.memfd_fs.make(0o100777, task.cred, None)
+        inode.nlink = 0
+        inode.size = size
+        dentry = Dentry(b"/dev/zero", inode)
+        dentry.deleted = True
+        return RegularFile(dentry, 2)
+
+    def write_back(self) -> None:
+        """sync(2): what shared mappings changed below --rw goes to the host."""
+        for mount in self.mounts:
+            mount.sb.sync()
+
+    def mount_id(self, dentry: Dentry) -> int:
+        """Number of the mount that a place belongs to."""
+        while dentry.parent is not None:
+            dentry = dentry.parent
+        return next((mount.number for mount in self.mounts if mount.root is dentry), 0)
+
+    def path_of(self, mount: Mount, root: Dentry) -> bytes:
+        """Where a mount lies, as seen from `root`."""
+        return d_path(mount.root, root)[0]
