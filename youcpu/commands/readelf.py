@@ -7,8 +7,6 @@ The options are GNU readelf's, so `-h` is the file header; help is `--help` or `
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from youcpu.commands.elf.input import latin, read_file
 from youcpu.commands.elf.output import Output
 from youcpu.commands.elf.readelf_options import parse
@@ -23,7 +21,7 @@ from youcpu.render.readelf.options import Options
 def show_object(
     data: memoryview, base: int, title: str, file: str, options: Options, out: Output
 ) -> None:
-    """One object, with its title before it where there are several."""
+    """One object, with its title before it where there are several. Raises FormatError."""
     image = Image(data, base)
     try:
         if title:
@@ -31,40 +29,47 @@ def show_object(
         for text in document(ElfFile(image), options):
             out.write(text)
             if image.diagnostics:
-                out.diagnose(image, file)
+                out.diagnose(image.diagnostics, file)
     finally:
-        out.diagnose(image, file)
+        out.diagnose(image.diagnostics, file)
+
+
+def what_else(data: memoryview, base: int, error: FormatError) -> str:
+    """The error of an object that is no ELF file, with what it is instead."""
+    from youcpu.formats.identify import identify
+
+    found = identify(data[base:])
+    return error.reason if found.kind == "elf" else f"{error.reason}: {found.line}"
 
 
 def show_file(name: str, titled: bool, options: Options, out: Output) -> None:
     """One file of the command line, which may be an archive. Raises OSError, FormatError."""
     data = read_file(name)
-    if len(data) < 8:
-        raise FormatError(0, f"{name}: Failed to read file's magic number")
     if data[:8] in (MAGIC, THIN_MAGIC):
         from youcpu.commands.elf.archives import show_archive
 
-        show_archive(
-            name, data, options, out, lambda d, base, t: show_object(d, base, t, name, options, out)
-        )
+        def show(content: memoryview, base: int, title: str) -> None:
+            show_object(content, base, title, title, options, out)
+
+        show_archive(name, data, options, out, show)
         return
     if options.shows("archive_index"):
         out.fail(f"File {name} is not an archive so its index cannot be displayed.")
     try:
         show_object(data, 0, latin(name) if titled else "", name, options, out)
     except FormatError as error:
-        raise FormatError(error.offset, f"{name}: {error.reason}") from None
+        raise FormatError(error.offset, f"{name}: {what_else(data, 0, error)}") from None
 
 
-def each_file(files: list[str], show: Callable[[str], None], out: Output) -> None:
-    """Show every file, whatever became of the one before; errors go to stderr."""
+def show_files(files: list[str], options: Options, out: Output) -> None:
+    """Every file, whatever became of the one before; errors go to stderr."""
     for name in files:
         try:
-            show(name)
-        except FileNotFoundError:
-            out.fail(f"'{name}': No such file")
+            show_file(name, len(files) > 1, options, out)
         except BrokenPipeError:
             raise
+        except FileNotFoundError:
+            out.fail(f"'{name}': No such file")
         except OSError as error:
             out.fail(f"'{name}': {error.strerror}")
         except FormatError as error:
@@ -78,7 +83,11 @@ def main(argv: list[str]) -> int:
         return parsed
     options, files = parsed
     out = Output("readelf")
-    titled = len(files) > 1
-    each_file(files, lambda name: show_file(name, titled, options, out), out)
+    if options.json:
+        from youcpu.commands.elf.json_files import write_json
+
+        write_json(files, options, out)
+    else:
+        show_files(files, options, out)
     out.flush()
     return 1 if out.failed or (options.strict and out.warned) else 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from youcpu.doctor.finding import Finding, quoted, shown
 from youcpu.doctor.rules import rules_for
 from youcpu.formats import elf_exec
-from youcpu.formats.identify import describe_elf, elf_machine, identify
+from youcpu.formats.exec_identity import describe_elf, elf_machine, identify
 from youcpu.formats.shebang import Refusal, parse_shebang
 from youcpu.formats.shell_text import looks_binary
 

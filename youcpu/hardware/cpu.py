@@ -22,6 +22,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from youcpu.hardware import fpu
 from youcpu.hardware import unicorn_library as uc
 from youcpu.hardware.memory import Ram
 from youcpu.hardware.paging import PTE_ADDRESS
@@ -43,8 +44,6 @@ _OLD_EXCEPTION = (_HEADER + 5496) // 4
 _CONTEXT_SIZE = 5568
 _CC_OP_EFLAGS = 1
 _MASK64 = (1 << 64) - 1
-#: General registers, flags, segments and control registers end here; the FPU follows.
-_FPU_OFFSET = 600
 
 GENERAL_REGISTERS = (
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
@@ -73,6 +72,8 @@ class Cpu:
         self._keep: list[Any] = []
         self._syscall_lengths: dict[int, int] = {}
         self._stale_code = False
+        #: Whether uc_emu_start is under way, so that a door is open.
+        self._running = False
         #: Registers before an instruction that must not have happened.
         self._undo: bytes | None = None
         engine = ctypes.c_void_p()
@@ -120,11 +121,41 @@ class Cpu:
         self.state = raw.cast("Q")
         self._state32 = raw.cast("i")
         self._raw = raw
-        magic = 0x1122_3344_5566_7788
-        self.write_register(uc.REG_RAX, magic)
+        self._probe_layout()
+
+    def _probe_layout(self) -> None:
+        """Write magic values through the public API and find them in the context (trap 2)."""
         self.save()
-        if self.state[RAX] != magic:
+        clean = self.snapshot()
+        quads = {
+            uc.REG_RAX: RAX, uc.REG_RSP: RSP, uc.REG_R15: R15, uc.REG_RIP: RIP,
+            uc.REG_FS_BASE: FS + 1, uc.REG_GS_BASE: GS + 1, uc.REG_CR2: CR2,
+        }  # fmt: skip
+        for number, index in quads.items():
+            self.write_register(number, 0x1122_3344_5566_0000 + index)
+        for number in (0, 7):
+            self._write_wide(uc.REG_ST0 + number, bytes([0x70 + number] * 10))
+        for number in (0, 15):
+            self._write_wide(uc.REG_XMM0 + number, bytes([0x80 + number] * 16))
+        self.write_register(uc.REG_FPSW, 0x7A << 8)
+        self.write_register(uc.REG_FPTAG, 0xFFFC)
+        self.write_register(uc.REG_FPCW, 0x27B)
+        self.write_register(uc.REG_MXCSR, 0x9F83)
+        self.save()
+        found = self.fxsave()
+        # The top of the stack is 7 here: ST(0) is register 7, ST(1) register 0.
+        good = (
+            all(self.state[index] == 0x1122_3344_5566_0000 + index for index in quads.values())
+            and found[:5] == struct.pack("<HHB", 0x27B, 0x7A << 8, 1)
+            and fpu.control_words(found) == (0x27B, 0x9F83)
+            and found[32:58] == bytes([0x77] * 10) + bytes(6) + bytes([0x70] * 10)
+            and found[160:176] == bytes([0x80] * 16)
+            and found[400:416] == bytes([0x8F] * 16)
+        )
+        if not good:
             raise uc.UnicornError("registers are not where they should be: unknown Unicorn")
+        self.load(clean)
+        self.restore()
 
     def save(self) -> None:
         """CPU to `state`."""
@@ -164,7 +195,9 @@ class Cpu:
         self._check(self._library.uc_reg_write(self._engine, number, ctypes.byref(register)))
 
     def eflags(self) -> int:
-        """RFLAGS as the program sees them: QEMU keeps the arithmetic ones lazily."""
+        """RFLAGS as the program sees them: QEMU keeps the arithmetic ones lazily while it runs."""
+        if not self._running:
+            return self.state[EFLAGS] & 0xFFFFFFFF | 2
         if self._state32[CC_OP_DF * 2] == _CC_OP_EFLAGS:
             state = self.state
             fixed = state[EFLAGS] & ~0xCD5 & 0xFFFFFFFF
@@ -176,7 +209,11 @@ class Cpu:
 
     def set_eflags(self, value: int) -> None:
         """RFLAGS in `state`, arithmetic ones evaluated."""
-        self.state[EFLAGS] = value & ~0xCD5
+        if not self._running:
+            # On its way into its loop QEMU takes them apart itself (x86_cpu_exec_enter).
+            self.state[EFLAGS] = value | 2
+            return
+        self.state[EFLAGS] = value & ~0xCD5 | 2
         self.state[CC_SRC] = value & 0x8D5
         self._state32[CC_OP_DF * 2] = _CC_OP_EFLAGS
         self._state32[CC_OP_DF * 2 + 1] = -1 if value & 0x400 else 1
@@ -187,40 +224,30 @@ class Cpu:
         return self.state[HFLAGS] & 3
 
     def fxsave(self) -> bytes:
-        """The 512 bytes that FXSAVE64 writes (SDM vol. 1, 10.5.1), from the CPU."""
-        read = self._read_wide
-        control = self.read_register(uc.REG_FPCW) & 0xFFFF
-        status = self.read_register(uc.REG_FPSW) & 0xFFFF
-        tags = self.read_register(uc.REG_FPTAG) & 0xFFFF
-        # One bit a register: 0 where the full tag word says empty (3).
-        short = sum(1 << i for i in range(8) if tags >> (2 * i) & 3 != 3)
-        mxcsr = self.read_register(uc.REG_MXCSR) & 0xFFFFFFFF
-        head = struct.pack("<HHBxHQQII", control, status, short, 0, 0, 0, mxcsr, 0xFFFF)
-        stack = b"".join(read(uc.REG_ST0 + i, 10).ljust(16, b"\0") for i in range(8))
-        vectors = b"".join(read(uc.REG_XMM0 + i, 16) for i in range(16))
-        return (head + stack + vectors).ljust(512, b"\0")
+        """The 512 bytes that FXSAVE64 writes (hardware/fpu.py), from `state`."""
+        return fpu.read_fxsave(self._raw[_HEADER:])
 
     def fxrstor(self, image: bytes) -> None:
-        """Load what `fxsave` gave, to the CPU and to `state`; the rest of `state` stays."""
-        control, status, short, mxcsr = struct.unpack_from("<HHBx18xI", image)
-        kept = self.snapshot()
+        """Load what `fxsave` gave to `state`; bits of MXCSR that do not exist are dropped."""
+        data = self._raw[_HEADER:]
+        control, mxcsr = fpu.control_words(image)
+        mxcsr &= fpu.MXCSR_MASK
+        if (control, mxcsr) != fpu.current_control_words(data):
+            self._set_control_words(control, mxcsr)
+        fpu.write_fxsave(data, image)
+
+    def _set_control_words(self, control: int, mxcsr: int) -> None:
+        """FCW and MXCSR with what QEMU derives from them: only the CPU itself can."""
+        data = self._raw[_HEADER:]
+        kept = bytes(data)
         self.restore()
         self.write_register(uc.REG_FPCW, control)
-        self.write_register(uc.REG_FPSW, status)
-        tags = sum((0 if short >> i & 1 else 3) << (2 * i) for i in range(8))
-        self.write_register(uc.REG_FPTAG, tags)
-        self.write_register(uc.REG_MXCSR, mxcsr & 0xFFFF)
-        for i in range(8):
-            self._write_wide(uc.REG_ST0 + i, image[32 + 16 * i : 42 + 16 * i])
-        for i in range(16):
-            self._write_wide(uc.REG_XMM0 + i, image[160 + 16 * i : 176 + 16 * i])
+        self.write_register(uc.REG_MXCSR, mxcsr)
         self.save()
-        self._raw[_HEADER : _HEADER + _FPU_OFFSET] = kept[_HEADER : _HEADER + _FPU_OFFSET]
-
-    def _read_wide(self, number: int, size: int) -> bytes:
-        cell = ctypes.create_string_buffer(16)
-        self._check(self._library.uc_reg_read(self._engine, number, cell))
-        return cell.raw[:size]
+        derived = bytes(data[fpu.DERIVED_FROM : fpu.MXCSR + 4])
+        data[:] = kept
+        data[fpu.DERIVED_FROM : fpu.MXCSR + 4] = derived
+        struct.pack_into("<H", data, fpu.CONTROL, control)
 
     def _write_wide(self, number: int, value: bytes) -> None:
         cell = ctypes.create_string_buffer(value, 16)
@@ -273,6 +300,8 @@ class Cpu:
         return callback
 
     def _syscall(self, _data: Any) -> None:
+        if self._undo is not None:
+            return
         library, engine, context = self._library, self._engine, self._context
         library.uc_context_save(engine, context)
         # What the silicon does; Unicorn only calls the hook (trap 4) and adds the length of
@@ -306,6 +335,8 @@ class Cpu:
         return bytes(self.ram.bytes[physical : min(physical + size, (physical | 0xFFF) + 1)])
 
     def _sysenter(self, _data: Any) -> None:
+        if self._undo is not None:
+            return
         self.save()
         self.on_sysenter()
         self.restore()
@@ -316,7 +347,9 @@ class Cpu:
         state32 = self._state32
         # Never cleared by Unicorn: the next fault would arrive as a double fault (trap 1).
         state32[_OLD_EXCEPTION] = -1
-        if state32[_IS_INT] and vector != 14:
+        if self._undo is not None:
+            self.stop()
+        elif state32[_IS_INT]:
             self.on_software_interrupt(vector)
         elif vector in VECTORS_WITH_ERROR_CODE:
             self.on_exception(vector, state32[_ERROR_CODE] & 0xFFFFFFFF)
@@ -327,7 +360,10 @@ class Cpu:
     def _invalid(self, _data: Any) -> bool:
         self.save()
         self._state32[_OLD_EXCEPTION] = -1
-        self.on_exception(UD_VECTOR, None)
+        if self._undo is not None:
+            self.stop()
+        else:
+            self.on_exception(UD_VECTOR, None)
         self.restore()
         return True
 
@@ -339,8 +375,20 @@ class Cpu:
         self._privileged()
 
     def _privileged(self) -> None:
-        """Ring-3 IN and OUT are not checked by Unicorn (trap 9): undo them, then tell."""
+        """Ring-3 IN and OUT are not checked by Unicorn (trap 9): undo them, then tell.
+
+        The rest of the block runs on after the stop. It must leave no trace: with the empty
+        tables of frame 0 it reaches no memory, and the doors stay shut.
+        """
+        if self._undo is not None:
+            return
         self.save()
+        state = self.state
+        flags, root = self.eflags(), state[CR3]
+        state[CR3] = 0
+        self.restore()
+        self.flush_tlb()
+        state[CR3], state[EFLAGS] = root, flags
         self._undo = self.snapshot()
         self.stop()
 
@@ -401,7 +449,9 @@ class Cpu:
         else:
             count = blocks * INSTRUCTIONS_PER_BLOCK
             self._blocks_before += blocks
+        self._running = True
         error = self._library.uc_emu_start(self._engine, self.state[RIP], 0, 0, count)
+        self._running = False
         self.save()
         if self._failure is not None:
             failure, self._failure = self._failure, None

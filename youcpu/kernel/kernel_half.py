@@ -4,14 +4,30 @@
     fffffe0000000000  cpu_entry_area: IDT (read-only), GDT, TSS, entry stack
     ffffffff81000000  kernel text: the addresses that gates and LSTAR lead to
 
-All of it is supervisor-only. The text holds `iretq`, by which the CPU enters ring 3; what
-lies behind the entry addresses is the Python of entry.py.
+All of it is supervisor-only. The text holds `cpuid` and `iretq`, by which the CPU enters ring
+3; what lies behind the entry addresses is the Python of entry.py.
 """
 
 from __future__ import annotations
 
 from youcpu.hardware import unicorn_library as uc
-from youcpu.hardware.cpu import CR3, CS, DS, EFER, ES, FS, GS, HFLAGS, RIP, RSP, SS, Cpu
+from youcpu.hardware.cpu import (
+    CR3,
+    CS,
+    DS,
+    EFER,
+    ES,
+    FS,
+    GS,
+    HFLAGS,
+    RAX,
+    RCX,
+    RDX,
+    RIP,
+    RSP,
+    SS,
+    Cpu,
+)
 from youcpu.hardware.interrupts import (
     BREAKPOINT,
     OVERFLOW,
@@ -35,7 +51,7 @@ TSS_SELECTOR = 0x40
 INT80_VECTOR = 0x80
 
 #: Entry points, as offsets in the text page.
-IRETQ, SYSCALL_ENTRY, VECTOR_ENTRY = 0x0, 0x40, 0x100
+CPUID_IRETQ, SYSCALL_ENTRY, VECTOR_ENTRY = 0x0, 0x40, 0x100
 
 MSR_EFER, MSR_STAR, MSR_LSTAR, MSR_SFMASK = 0xC0000080, 0xC0000081, 0xC0000082, 0xC0000084
 #: X86_EFLAGS_* that SYSCALL clears (arch/x86/kernel/cpu/common.c).
@@ -117,7 +133,7 @@ class KernelHalf:
             entry = KERNEL_TEXT + VECTOR_ENTRY + vector * 8
             self.idt.set(vector, Gate(entry, KERNEL_CS, dpl=dpl))
         text = self.text_frame << PAGE_SHIFT
-        self.ram.bytes[text + IRETQ : text + IRETQ + 2] = b"\x48\xcf"
+        self.ram.bytes[text + CPUID_IRETQ : text + CPUID_IRETQ + 4] = b"\x0f\xa2\x48\xcf"
 
     def _turn_on(self) -> None:
         cpu = self.cpu
@@ -143,8 +159,9 @@ class KernelHalf:
         target = 0x1000
         for i, value in enumerate((target, USER_CS, 0x202, 0x1000, USER_DS)):
             self.ram.quads[slot + i] = value
+        state[RAX], state[RCX] = 1, 0
         state[RSP] = self.stack_address - 40
-        state[RIP] = KERNEL_TEXT + IRETQ
+        state[RIP] = KERNEL_TEXT + CPUID_IRETQ
         seen: list[int] = []
 
         def fault(vector: int, _error: int | None) -> None:
@@ -155,6 +172,8 @@ class KernelHalf:
         cpu.run(8)
         if state[HFLAGS] & 3 != 3 or state[RIP] != target or not seen:
             raise RuntimeError("the CPU did not reach ring 3")
+        #: CPUID.1 EDX, which user space gets as AT_HWCAP.
+        self.hwcap = state[RDX] & 0xFFFFFFFF
         for segment in (DS, ES, FS, GS):
             state[segment] = state[segment + 1] = 0
         return cpu.snapshot()

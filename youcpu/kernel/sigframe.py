@@ -23,6 +23,7 @@ from youcpu.abi.signal import (
     SS_ONSTACK,
 )
 from youcpu.hardware.cpu import R8, RAX, RBP, RBX, RCX, RDI, RDX, RIP, RSI, RSP, Cpu
+from youcpu.hardware.fpu import FXSAVE_SIZE, INITIAL_FXSAVE, MXCSR_MASK, control_words
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.kernel_half import USER_CS, USER_DS
 from youcpu.kernel.mm.mm import TASK_SIZE
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from youcpu.kernel.task import Task
 
 RED_ZONE = 128
-FXSAVE_SIZE = 512
 UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS = 2, 4
 # Flags that a program may set itself (FIX_EFLAGS).
 FIX_EFLAGS = 0x40000 | 0x800 | 0x400 | 0x100 | 0x80 | 0x40 | 0x10 | 0x4 | 0x1 | 0x10000
@@ -152,10 +152,10 @@ def sigreturn(task: Task, cpu: Cpu) -> int:
     values = _SIGCONTEXT.unpack_from(image, _UCONTEXT_HEAD.size)
     (mask,) = struct.unpack_from("<Q", image, _UCONTEXT_HEAD.size + _SIGCONTEXT.size)
     fpstate = values[26]
-    if fpstate:
-        cpu.fxrstor(copy_from_user(task, fpstate, FXSAVE_SIZE))
-    else:
-        cpu.fxrstor(INITIAL_FXSAVE)
+    fxsave = copy_from_user(task, fpstate, FXSAVE_SIZE) if fpstate else INITIAL_FXSAVE
+    if control_words(fxsave)[1] & ~MXCSR_MASK:
+        raise KernelError(Errno.EFAULT)
+    cpu.fxrstor(fxsave)
     task.set_blocked(mask & ~UNBLOCKABLE)
     for register, value in zip(_REGISTERS, values, strict=False):
         state[register] = value
@@ -163,9 +163,3 @@ def sigreturn(task: Task, cpu: Cpu) -> int:
     if not on_altstack(task, state[RSP]):
         task.altstack = (stack_base, stack_flags & (SS_DISABLE | SS_AUTODISARM), stack_size)
     return state[RAX]
-
-
-#: What FNINIT and the kernel leave: FCW 0x37f, MXCSR 0x1f80.
-INITIAL_FXSAVE = struct.pack("<HHBxHQQII", 0x37F, 0, 0, 0, 0, 0, 0x1F80, 0xFFFF).ljust(
-    FXSAVE_SIZE, b"\0"
-)

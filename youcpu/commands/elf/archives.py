@@ -28,12 +28,11 @@ def show_archive(name: str, data: memoryview, options: Options, out: Output, sho
             _show_index(name, archive, out)
         if options.views == {"archive_index"} and not options.dumps and not options.debug:
             return
-    position = name
     try:
         for member in archive.members():
             _show_member(name, archive, member, out, show)
     except FormatError as error:
-        raise FormatError(error.offset, f"{position}: {error.reason}") from None
+        raise FormatError(error.offset, f"{name}: {error.reason}") from None
 
 
 def _show_member(name: str, archive: Archive, member: Member, out: Output, show: Show) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from youcpu.formats.elf.image import Image
+from youcpu.formats.elf.image import Diagnostic
 
 FLUSH = 1 << 18  # characters of output that are kept back
 
@@ -35,14 +35,14 @@ class Output:
         self._write_out()
         sys.stdout.buffer.flush()
 
-    def diagnose(self, image: Image, file: str) -> None:
-        """Say what came up since the last time, each message once."""
-        if not image.diagnostics:
+    def diagnose(self, diagnostics: list[Diagnostic], file: str) -> None:
+        """Say what came up since the last time, each message once, and forget it."""
+        if not diagnostics:
             return
         self.flush()
-        for severity, message in dict.fromkeys(image.diagnostics):
+        for severity, message in dict.fromkeys(diagnostics):
             self._say(f"{file}: {severity}: {message}")
-        image.diagnostics.clear()
+        diagnostics.clear()
 
     def fail(self, message: str) -> None:
         """A file, or a part of one, that cannot be shown."""

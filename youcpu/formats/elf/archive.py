@@ -117,7 +117,7 @@ class Archive:
 
     def _name(self, position: int, raw: bytes) -> tuple[str, int]:
         if raw[:1] != b"/":
-            return raw.split(b"/", 1)[0].decode("latin-1"), 0
+            return raw.split(b"/", 1)[0].split(b"\0", 1)[0].decode("latin-1"), 0
         if not self.long_names:
             raise FormatError(position, "bad archive file name")
         start = decimal(raw[1:])

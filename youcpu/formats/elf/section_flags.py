@@ -59,7 +59,8 @@ def letters(header: Header, flags: int) -> str:
             if letter is None:
                 letter, rest = "o", rest & ~abi.SHF_MASKOS
         elif letter is None and bit & abi.SHF_MASKPROC:
-            letter, rest = "p", rest & ~abi.SHF_MASKPROC
+            # GNU's mask has 32 bits: with the processor's bits all above go.
+            letter, rest = "p", rest & 0x0FFFFFFF
         text += letter or "x"
     return text
 

@@ -83,11 +83,14 @@ class ArmUnwind:
         self.types = relocation_names(abi.EM_ARM)
         self.symbols: SymbolTable | None = None
         self.strings: StringTable | None = None
+        self.sound = True
         for section in elf.sections or ():
             if section.type == abi.SHT_SYMTAB:
                 found = linked_symbols(elf, section)
-                if found is not None:
-                    self.symbols, self.strings = found
+                if found is None:
+                    self.sound = False
+                    break
+                self.symbols, self.strings = found
         functions = [s for s in self.symbols or () if s.value and s.type == abi.STT_FUNC]
         self.functions = sorted(functions, key=lambda symbol: symbol.value)
         self._words: dict[int, Words] = {}

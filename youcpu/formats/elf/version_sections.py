@@ -181,8 +181,11 @@ def read_version_symbols(elf: ElfFile, section: Section) -> VersionSymbols | Non
     return VersionSymbols(total, symbols, strings, indices)
 
 
+UNREADABLE = "\0"  # the definition is there, its name is not
+
+
 def index_name(versions: Versions, index: int, strings: StringTable) -> str | None:
-    """What `-V` calls a version index above 1: a need's name, a definition's, or "*both*"."""
+    """What `-V` calls an index above 1: a need's name, a definition's, *both*, UNREADABLE."""
     name: str | None = None
     if versions.has_needs:
         offset = versions.needs().get(index)
@@ -193,7 +196,7 @@ def index_name(versions: Versions, index: int, strings: StringTable) -> str | No
         if definition is not None:
             offset = versions.definition_name(definition)
             if offset is None:
-                return name
+                return UNREADABLE
             if offset not in strings:
                 return "*invalid*"
             if name is not None and name != "*invalid*":

@@ -15,12 +15,11 @@ from youcpu.record import record
 
 PLATFORM = b"x86_64\0"
 CLOCK_TICKS = 100
-#: CPUID.1 EDX of the machine's CPU model.
-HWCAP = 0x178BFBFF
 #: Ring 3 MONITOR/MWAIT is bit 0, FSGSBASE bit 1: neither is there.
 HWCAP2 = 0
-#: AT_MINSIGSTKSZ: frame, FXSAVE image and alignment.
-MINIMAL_SIGNAL_STACK = 0x570
+#: AT_MINSIGSTKSZ of a CPU without XSAVE, as arch/x86/kernel/signal.c adds it up: the largest
+#: frame (that of i386, 732), FXSAVE image 512, FSAVE image 112, padding 15 + 63, in 16s.
+MINIMAL_SIGNAL_STACK = 0x5A0
 #: include/uapi/linux/binfmts.h
 AT_FLAGS_PRESERVE_ARGV0 = 1
 RSEQ_FEATURE_SIZE, RSEQ_ALIGN = 28, 32
@@ -103,7 +102,7 @@ def _auxv(
     rows = [
         (auxv.AT_SYSINFO_EHDR, facts.vdso),
         (auxv.AT_MINSIGSTKSZ, MINIMAL_SIGNAL_STACK),
-        (auxv.AT_HWCAP, HWCAP),
+        (auxv.AT_HWCAP, bprm.task.kernel.kernel_half.hwcap),
         (auxv.AT_PAGESZ, 4096),
         (auxv.AT_CLKTCK, CLOCK_TICKS),
         (auxv.AT_PHDR, facts.phdr),

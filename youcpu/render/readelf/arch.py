@@ -36,7 +36,15 @@ def _attributes(elf: ElfFile, options: Options) -> Iterator[str]:
         elif entry.kind == "scope":
             yield f"{entry.text}\n"
         else:
-            yield entry.text
+            text = entry.text
+            plain = "\n" in text[:-1] or (text.isascii() and text[:-1].isprintable())
+            yield text if plain else _escaped(printer, text)
+
+
+def _escaped(printer: Printer, text: str) -> str:
+    """Lines of an attribute whose string has characters that cannot be printed as they are."""
+    end = "\n" if text.endswith("\n") else ""
+    return printer.symbol(1 << 31, text.removesuffix("\n")) + end
 
 
 def _library_lists(elf: ElfFile, options: Options) -> Iterator[str]:

@@ -17,7 +17,7 @@ NEED_SECTIONS_OR_D = ("syms", "dyn_syms", "relocs")
 def check_magic(elf: ElfFile) -> None:
     """Raises FormatError for what is no ELF file."""
     if elf.header.ident[:4] != b"\x7fELF":
-        raise FormatError(0, "Not an ELF file - it has the wrong magic bytes at the start")
+        raise FormatError(0, "not an ELF file")
 
 
 def document(elf: ElfFile, options: Options) -> Iterator[str]:
@@ -71,9 +71,9 @@ def _the_rest(elf: ElfFile, options: Options) -> Iterator[str]:
     from youcpu.formats.elf.versions import Versions
 
     symbols_by_hash = options.use_dynamic and not options.shows("dyn_syms")
-    _, hashes = load_dynamic(elf, options.shows("histogram"), symbols_by_hash)
+    sound, hashes = load_dynamic(elf, options.shows("histogram"), symbols_by_hash)
     versions = Versions(elf)
-    if options.shows("dynamic"):
+    if options.shows("dynamic") and sound:
         from youcpu.render.readelf.dynamic import dynamic_section
 
         yield from dynamic_section(elf)

@@ -25,13 +25,15 @@ def unwind(elf: ElfFile) -> Iterator[str]:
         return
     if elf.section_names is None:
         return
+    from youcpu.formats.elf.unwind_arm import ArmUnwind
+
+    decoder = ArmUnwind(elf)
+    if not decoder.sound:
+        return
     tables = [section for section in elf.sections or () if section.type == abi.SHT_ARM_EXIDX]
     if not tables:
         yield "\nThere are no unwind sections in this file.\n"
         return
-    from youcpu.formats.elf.unwind_arm import ArmUnwind
-
-    decoder = ArmUnwind(elf)
     for section in tables:
         count = section.size // 8
         entries = "entry" if count == 1 else "entries"

@@ -8,6 +8,7 @@ from youcpu.abi import elf as abi
 from youcpu.formats.elf.file import ElfFile
 from youcpu.formats.elf.structures import Section
 from youcpu.formats.elf.version_sections import (
+    UNREADABLE,
     VersionDefinition,
     VersionNeed,
     VersionSymbols,
@@ -136,7 +137,8 @@ def _symbols(elf: ElfFile, table: VersionSymbols, versions: Versions) -> Iterato
                 continue
             if index not in texts:
                 name = index_name(versions, index, table.strings)
-                texts[index] = _index_text(index, name, pad=True)
+                sound = name != UNREADABLE
+                texts[index] = _index_text(index, name if sound else None, pad=sound)
             line += texts[index]
         lines.append(line + "\n")
     yield "".join(lines)
