@@ -14,6 +14,14 @@ from youcpu.abi.args import (
     UInt,
     ULong,
 )
+from youcpu.abi.args_clone import (
+    Clone3Ptr,
+    CloneChildTid,
+    CloneFlags,
+    CloneParentTid,
+    CloneStack,
+    CloneTls,
+)
 from youcpu.abi.args_fcntl import (
     FcntlArg,
     FcntlCommand,
@@ -30,6 +38,7 @@ from youcpu.abi.args_file import (
     FadviseAdvice,
     FallocateMode,
     Fd,
+    FileLength,
     FlockOperation,
     MknodDevice,
     MknodMode,
@@ -126,8 +135,6 @@ from youcpu.abi.args_prctl import (
     PrctlOption,
 )
 from youcpu.abi.args_process import (
-    Clone3Ptr,
-    CloneFlags,
     CpuSetIn,
     CpuSetOut,
     GetrandomFlags,
@@ -220,7 +227,11 @@ __all__ = [
     "CString",
     "ClockId",
     "Clone3Ptr",
+    "CloneChildTid",
     "CloneFlags",
+    "CloneParentTid",
+    "CloneStack",
+    "CloneTls",
     "CloseRangeFlags",
     "CountedString",
     "CpuSetIn",
@@ -242,6 +253,7 @@ __all__ = [
     "FcntlCommand",
     "Fd",
     "FdSetPtr",
+    "FileLength",
     "Flags32",
     "FlockOperation",
     "FutexAddr2",

@@ -469,6 +469,18 @@ class Cpu:
         elif error:
             self._check(error)
 
+    def limit(self, blocks: int) -> None:
+        """From within a door: let the current run() go on for `blocks` blocks at most.
+
+        Where only instructions are counted (no native counter) it stops at once instead.
+        """
+        counter = self._counter
+        if counter is None:
+            self.stop()
+        elif counter[0] > blocks:
+            self._loaded -= counter[0] - blocks
+            counter[0] = blocks
+
     def stop(self) -> None:
         """Return from run() after the current instruction. Only from within a door (trap 5)."""
         self._library.uc_emu_stop(self._engine)

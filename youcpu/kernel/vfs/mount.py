@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from youcpu.kernel.vfs.console import ConsoleInode
     from youcpu.kernel.vfs.devtmpfs import DevFs
     from youcpu.kernel.vfs.file import File
+    from youcpu.kernel.vfs.hostrw import RwFs
     from youcpu.kernel.vfs.inode import Inode
     from youcpu.kernel.vfs.tmpfs import TmpFs
 
@@ -91,8 +93,9 @@ class Vfs:
         from youcpu.kernel.vfs.tmpfs import TmpFs
 
         kernel = self.kernel
-        host_root = options.root == b"/"
-        tree = HostTree(b"/") if host_root else StrictHostTree(options.root)
+        top = os.path.realpath(options.root)
+        host_root = top == b"/"
+        tree = HostTree(b"/") if host_root else StrictHostTree(top)
         overlay = OverlayFs(kernel, tree)
         self.root = Dentry(b"", overlay.root)
         self.mounts.append(Mount(1, self.root, overlay, b"overlay", b"overlay"))
@@ -104,6 +107,30 @@ class Vfs:
         self.mount(b"/dev/shm", dev.shared_memory(shm), shm, b"tmpfs", b"tmpfs")
         if host_root:
             self._mount_sys()
+        for path in sorted(map(os.path.realpath, options.writable)):
+            self._mount_writable(top.rstrip(b"/"), path)
+
+    def _mount_writable(self, top: bytes, path: bytes) -> None:
+        """--rw: at its place below --rootfs, else where the host has it. Raises OSError."""
+        from youcpu.kernel.vfs.hostrw import RwFs
+
+        sb = RwFs(self.kernel, path)
+        place = path[len(top) :] if path.startswith(top + b"/") else path
+        if path in (top, b"/"):
+            # The whole tree: what is mounted below it stays.
+            self._replace_root(sb)
+        else:
+            self.mount(place, sb.root, sb, path, b"host")
+
+    def _replace_root(self, sb: RwFs) -> None:
+        below = [mount for mount in self.mounts[1:] if mount.root.covers is not None]
+        paths = [d_path(mount.root, self.root)[0] for mount in below]
+        self.root = Dentry(b"", sb.root)
+        self.mounts[0] = Mount(1, self.root, sb, b"host", b"host")
+        for mount, path in zip(below, paths, strict=True):
+            place = self.mount_point(path)
+            mount.root.covers = place
+            place.mounted = mount.root
 
     def _mount_sys(self) -> None:
         from youcpu.kernel.vfs.overlay import OverlayFs
@@ -151,7 +178,6 @@ class Vfs:
     def standard_file(self, fd: int) -> File | None:
         """A host descriptor (0, 1 or 2) as an open file; None: it is closed."""
         import fcntl
-        import os
 
         from youcpu.kernel.vfs.console import ConsoleFile, ConsoleInode
 
