@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 #: End of user addresses with 4-level tables (TASK_SIZE_MAX): the last page stays unused.
 TASK_SIZE = 0x7FFF_FFFF_F000
-MMAP_MIN_ADDR = 0x10000
+#: vm.mmap_min_addr, as an upstream kernel has it; Debian raises it to 65536.
+MMAP_MIN_ADDR = 0x1000
 #: vm.max_map_count
 MAX_MAP_COUNT = 65530
 
@@ -55,6 +56,8 @@ class MM:
         self.stack_limit = 8 << 20
         self.address_limit = (1 << 64) - 1
         self.data_limit = (1 << 64) - 1
+        #: What MAP_FIXED may not go below: 0 for CAP_SYS_RAWIO, cap_mmap_addr().
+        self.lowest_fixed = MMAP_MIN_ADDR
         self.executable_stack = False
         self.read_implies_exec = False
         self.dumpable = 1
