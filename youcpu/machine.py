@@ -98,11 +98,15 @@ class Machine:
             if file is not None:
                 files.replace(fd, file)
         task = Task(kernel, pid, group, cred, None, files, FsStruct(root, root, _umask()))  # type: ignore[arg-type]
-        task.fs.cwd = path_lookup(task, AT_FDCWD, options.cwd or os.getcwdb(), LOOKUP_FOLLOW)
+        task.fs.cwd = path_lookup(task, AT_FDCWD, options.cwd or self._default_cwd(), LOOKUP_FOLLOW)
         task.personality = options.personality
         kernel.tasks[pid] = task
         kernel.groups[pid] = group
         return task
+
+    def _default_cwd(self) -> bytes:
+        """Ours; below --rootfs the root, as chroot(8) does."""
+        return os.getcwdb() if self.options.rootfs == b"/" else b"/"
 
     def execute(self, path: bytes, argv: list[bytes], envp: list[bytes]) -> Task:
         """execve the first program. Raises KernelError (ExecError names the file at fault)."""
