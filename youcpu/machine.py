@@ -72,6 +72,11 @@ class Machine:
         cred = Credentials.of(os.getuid(), os.getgid(), tuple(os.getgroups()))
         pid = kernel.alloc_pid(FIRST_PID)
         group = ThreadGroup(pid, cred, options.rlimits)
+        # As a job of a shell whose session is init's: a group of its own, no session leader.
+        group.parent, group.sid = kernel.init, kernel.init.sid
+        kernel.init.children.append(group)
+        kernel.first_pid = pid
+        kernel.terminal_sid, kernel.foreground_pgid = group.sid, pid
         root = kernel.vfs.root
         files = FdTable()
         for fd in range(3):
@@ -88,7 +93,7 @@ class Machine:
     def execute(self, path: bytes, argv: list[bytes], envp: list[bytes]) -> Task:
         """execve the first program. Raises KernelError (ExecError names the file at fault)."""
         task = self.new_task()
-        self.kernel.scheduler.current = task
+        self.kernel.scheduler.start(task)
         bprm = do_execveat_common(
             task,
             AT_FDCWD,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from youcpu.record import record
 
 if TYPE_CHECKING:
     from youcpu.hardware.paging_access import Access
@@ -75,7 +76,7 @@ Limit = Annotated[int, typer.Option(min=1, help="Most leaves, or ways to a frame
 Color = Annotated[str, typer.Option(metavar="auto|always|never", help="Color the text.")]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Query:
     """What is asked, whatever the source."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
 from youcpu.abi.mman import MAP_FIXED, MAP_FIXED_NOREPLACE
+from youcpu.abi.signal import Sig
 from youcpu.formats.elf_exec import ET_DYN, ET_EXEC, PF_R, PF_W, PF_X, PT_LOAD
 from youcpu.hardware.cpu import CR3, RIP, RSP
 from youcpu.hardware.memory import PAGE_SIZE
@@ -16,7 +17,7 @@ from youcpu.kernel.errors import KernelError
 from youcpu.kernel.exec.binprm import ExecError
 from youcpu.kernel.exec.creds import exec_credentials
 from youcpu.kernel.exec.stack import ImageFacts, build_stack
-from youcpu.kernel.exit import release_mm
+from youcpu.kernel.exit import de_thread, mm_release, release_mm
 from youcpu.kernel.mm.mm import TASK_SIZE
 from youcpu.kernel.mm.mmap import MAY_ALL, get_unmapped_area, mmap_region, page_align
 from youcpu.kernel.mm.uaccess import copy_to_user
@@ -123,18 +124,26 @@ def _begin_new_exec(bprm: LinuxBinprm, image: ElfImage, task: Task) -> MM:
     mm.data_limit = limits.soft(RLIMIT_DATA)
     image.file.refs += 1
     mm.exe_file = image.file
+    de_thread(task)
+    if task.mm is not None:
+        mm_release(task)
     old, task.mm = task.mm, mm
     kernel.cpu.state[CR3] = mm.cr3
     kernel.cpu.flush_tlb()
     if old is not None:
         release_mm(task, old)
     kernel.on_exec(task)
+    task.unshare_files()
     task.files.close_on_exec()
     task.sighand = task.sighand.copy()
     task.sighand.flush()
     task.altstack = (0, 2, 0)
     task.clear_child_tid = task.robust_list = 0
-    task.comm = bprm.comm
+    task.comm = task.group.comm = bprm.comm
+    task.group.did_exec = True
+    task.group.exit_signal = int(Sig.SIGCHLD)
+    task.rseq = (0, 0, 0)
+    task.restart_block = None
     for timer in task.group.posix_timers.values():
         timer.cancel()
     task.group.posix_timers.clear()

@@ -119,6 +119,7 @@ def _anonymous(mm: MM, area: VmArea, slot: int, write: bool) -> str:
         mm.ram.quads[slot] = leaf_entry(area, mm.zero_frame, False)
         return ZERO
     mm.ram.quads[slot] = leaf_entry(area, mm.frames.alloc(), True)
+    area.anon_vma = True
     return ANON
 
 
@@ -133,6 +134,7 @@ def _file(mm: MM, area: VmArea, address: int, slot: int, write: bool) -> str:
     frame = mapping.frame(index, pages)
     if write and not area.flags & VM_SHARED:
         mm.ram.quads[slot] = leaf_entry(area, _copy(mm, frame), True)
+        area.anon_vma = True
         return COPY
     mm.frames.get(frame)
     mm.ram.quads[slot] = leaf_entry(area, frame, write)
@@ -174,12 +176,14 @@ def _write_protected(mm: MM, area: VmArea, address: int, slot: int, entry: int) 
         return SHARED
     if frame == mm.zero_frame:
         quads[slot] = leaf_entry(area, frames.alloc(), True)
+        area.anon_vma = True
         mm.stale_tlb = True
         return ANON
     if frames.count(frame) == 1:
         quads[slot] = leaf_entry(area, frame, True)
         return REUSE
     copy = _copy(mm, frame)
+    area.anon_vma = True
     quads[slot] = leaf_entry(area, copy, True)
     frames.put(frame)
     # The address now leads to another frame.

@@ -70,18 +70,21 @@ class MM:
 
     # -- leaf entries ----------------------------------------------------------------------
 
-    def zap_range(self, start: int, end: int) -> None:
-        """Clear all leaf entries in [start, end) and give their frames back."""
+    def zap_range(self, start: int, end: int) -> int:
+        """Clear all leaf entries in [start, end) and give their frames back; how many."""
+        pages = 0
         quads, put = self.ram.quads, self.frames.put
         zero = self.zero_frame
         for _, slot, entry in self.page_table.entries(start, end):
             quads[slot] = 0
             frame = (entry & PTE_ADDRESS) >> PAGE_SHIFT
             if frame != zero:
+                pages += 1
                 if not entry & PTE_NX:
                     self._forget_code(frame)
                 put(frame)
             self.stale_tlb = True
+        return pages
 
     def _forget_code(self, frame: int) -> None:
         if self.frames.count(frame) == 1:
@@ -175,17 +178,18 @@ class MM:
         ceiling = min(above.start if above else TASK_SIZE + PAGE_SIZE, (end | 0x1FFFFF) + 1)
         self.page_table.free_tables(floor, ceiling)
 
-    def release(self) -> None:
-        """The last user is gone: exit_mmap()."""
+    def release(self) -> int:
+        """The last user is gone: exit_mmap(). Pages that were in memory."""
         for area in list(self.areas):
             self.areas.remove(area)
             if area.file is not None:
                 area.file.put()
-        self.zap_range(0, TASK_SIZE + PAGE_SIZE)
+        pages = self.zap_range(0, TASK_SIZE + PAGE_SIZE)
         self.page_table.release()
         if self.exe_file is not None:
             self.exe_file.put()
             self.exe_file = None
+        return pages
 
     # -- access from the kernel --------------------------------------------------------------
 

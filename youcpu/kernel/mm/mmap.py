@@ -123,8 +123,8 @@ def protect(mm: MM, start: int, end: int, rights: int, grows: bool = False) -> N
             raise KernelError(Errno.ENOMEM)
         if rights & ~(area.flags >> 4) & VM_RIGHTS:
             raise KernelError(Errno.EACCES)
+        position = area.end  # of the whole area: it may be split now
         _protect_area(mm, area, max(start, area.start), min(end, area.end), rights)
-        position = area.end
     if position < end:
         raise KernelError(Errno.ENOMEM)
 
@@ -207,6 +207,7 @@ def _grow_in_place(mm: MM, area: VmArea, address: int, old: int, new: int) -> bo
 def _move(mm: MM, area: VmArea, address: int, old: int, new: int, target: int, keep: bool) -> int:
     """move_vma(): a new area, the page table entries carried over, the old range unmapped."""
     moved = VmArea(target, target + new, area.flags, area.page_index(address), area.file, area.name)
+    moved.anon_vma = area.anon_vma
     mm.add_area(moved)
     table = mm.page_table
     for source, slot, entry in list(table.entries(address, address + old)):

@@ -43,6 +43,8 @@ class VmArea:
     pgoff: int
     file: File | None = None
     name: str = ""
+    #: Private pages may be in it: fork copies its entries (vma->anon_vma).
+    anon_vma: bool = False
 
     @property
     def size(self) -> int:
@@ -120,6 +122,7 @@ class VmAreas:
         if index and area.can_follow(self._areas[index - 1]):
             below = self._areas[index - 1]
             below.end = area.end
+            below.anon_vma |= area.anon_vma
             area = below
             index -= 1
         else:
@@ -127,8 +130,14 @@ class VmAreas:
             self._starts.insert(index, area.start)
         if index + 1 < len(self._areas) and self._areas[index + 1].can_follow(area):
             area.end = self._areas[index + 1].end
+            area.anon_vma |= self._areas[index + 1].anon_vma
             del self._areas[index + 1], self._starts[index + 1]
         return area
+
+    def append(self, area: VmArea) -> None:
+        """Add an area above all others, as it is: for a copy of an address space."""
+        self._areas.append(area)
+        self._starts.append(area.start)
 
     def remove(self, area: VmArea) -> None:
         """Take an area out."""
@@ -147,8 +156,9 @@ class VmAreas:
         if area is None or area.start == address:
             return
         upper = VmArea(
-            address, area.end, area.flags, area.page_index(address), area.file, area.name
-        )
+            address, area.end, area.flags, area.page_index(address), area.file, area.name,
+            area.anon_vma,
+        )  # fmt: skip
         area.end = address
         index = bisect_left(self._starts, address)
         self._areas.insert(index, upper)
