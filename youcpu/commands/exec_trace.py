@@ -23,10 +23,11 @@ from youcpu.launch import (
 )
 from youcpu.machine import Machine, MachineOptions, RuleRefused
 from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
-from youcpu.trace.tracer import Sink, Tracer
+from youcpu.trace.tracer import Tracer
 
 if TYPE_CHECKING:
     from youcpu.render.strace.lines import LineOptions
+    from youcpu.render.trace_sinks import TraceOptions
 
 NAME = "exec-trace"
 USAGE = "youcpu exec-trace [OPTIONS] [--] PROGRAM [ARG...]"
@@ -139,12 +140,52 @@ def _listen(tracer: Tracer, parsed: Parsed) -> None:
     """The sinks that the options ask for. Raises UsageError, Failure."""
     if parsed.flag("quiet"):
         return
+    from youcpu.render.trace_sinks import make_sinks
+
+    shown = trace_options(parsed)
     stream = _open_output(parsed.value("output") or "")
-    lines = _line_options(parsed)
-    tracer.string_limit = lines.style.string_limit
-    tracer.verbose = parsed.flag("verbose")
+    # Where the program writes to the same place, each line goes out at once.
+    together = stream is sys.stderr and (stream.isatty() or same_place(1, 2))
+    shown.buffered = not together
+    shown.color = wants_color(parsed.value("color") or "auto", stream)
+    tracer.string_limit = shown.lines.style.string_limit
+    tracer.verbose = parsed.flag("verbose") or shown.json
     tracer.fd_paths = parsed.flag("paths")
-    tracer.add(_strace_sink(stream, lines))
+    tracer.only_syscalls(shown.filters.syscalls)
+    for sink in make_sinks(_writer(stream), shown):
+        tracer.add(sink)
+
+
+def trace_options(parsed: Parsed) -> TraceOptions:
+    """What of the run is shown. Raises UsageError."""
+    from youcpu.render.trace_sinks import TraceOptions
+    from youcpu.trace.filters import FilterError, parse_filters
+
+    try:
+        filters = parse_filters(parsed.values("expression"))
+    except FilterError as error:
+        raise UsageError(f"-e: {error}") from None
+    return TraceOptions(
+        lines=_line_options(parsed),
+        filters=filters,
+        json=parsed.flag("json"),
+        calls=not parsed.flag("summary"),
+        summary=parsed.flag("summary") or parsed.flag("summary-too"),
+        stages=parsed.flag("stages") or parsed.flag("stages-only") or parsed.flag("json"),
+        faults=parsed.flag("faults"),
+        maps=parsed.flag("maps"),
+        instructions=parsed.value("insn") is not None,
+    )
+
+
+def wants_color(when: str, stream: TextIO) -> bool:
+    """--color auto, always or never; NO_COLOR and TERM=dumb count in auto. Raises UsageError."""
+    if when not in ("auto", "always", "never"):
+        raise UsageError(f"--color {when}: auto, always or never")
+    if when != "auto":
+        return when == "always"
+    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    return stream.isatty() and not plain
 
 
 def _open_output(name: str) -> TextIO:
@@ -154,14 +195,6 @@ def _open_output(name: str) -> TextIO:
         return open(name, "w", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise Failure(f"{name}: {error.strerror}", FAILED) from None
-
-
-def _strace_sink(stream: TextIO, lines: LineOptions) -> Sink:
-    from youcpu.render.strace.lines import StraceSink
-
-    # Where the program writes to the same place, each line goes out at once.
-    together = stream is sys.stderr and (stream.isatty() or same_place(1, 2))
-    return StraceSink(_writer(stream), lines, buffered=not together)
 
 
 def _writer(stream: TextIO) -> Callable[[str], object]:
