@@ -17,6 +17,7 @@ from youcpu.kernel.mm.vm_area import (
     VM_MAYWRITE,
     VM_SHARED,
     VM_WIPEONFORK,
+    AnonVma,
     VmArea,
 )
 from youcpu.record import replace
@@ -42,9 +43,12 @@ def dup_mmap(mm: MM, child: MM) -> None:
         if area.flags & VM_DONTCOPY:
             continue
         wiped = bool(area.flags & VM_WIPEONFORK)
-        twin = replace(area, anon_vma=area.anon_vma and not wiped)
+        private = area.anon_vma is not None and not wiped
+        twin = replace(area, anon_vma=AnonVma(forked=True) if private else None)
         if twin.file is not None:
             twin.file.refs += 1
+            if twin.file.inode.mapping is not None:
+                twin.file.inode.mapping.mappers.add(child)
         child.areas.append(twin)
         child.total_vm += twin.size >> PAGE_SHIFT
         if twin.anon_vma:
