@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
@@ -100,7 +100,7 @@ def copy_process(task: Task, args: CloneArguments) -> Task:
     mm = task.mm if flags & CLONE_VM else _copy_mm(task)
     pid = args.set_tid if args.set_tid else kernel.alloc_pid()
     group = task.group if flags & CLONE_THREAD else _copy_signal(task, pid, args)
-    child = Task(kernel, pid, group, replace(task.cred), mm, task.files, task.fs)
+    child = Task(kernel, pid, group, task.cred.prepare(), mm, task.files, task.fs)
     if flags & CLONE_VM:
         mm.users += 1
     _copy_files(task, child, flags)
