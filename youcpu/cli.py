@@ -16,7 +16,6 @@ import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
-
 from typing import Any
 
 from youcpu import __version__

@@ -239,7 +239,7 @@ setns: Fd UnshareFlags
 getcpu: IntOut IntOut Addr
 renameat2: DirFd Path DirFd Path RenameFlags
 seccomp: SeccompOperation Flags32 Addr
-getrandom: ReadBuffer Size GetrandomFlags
+getrandom: RandomBuffer Size GetrandomFlags
 memfd_create: MemfdName MemfdFlags -> Fd
 execveat: DirFd Path StringVector EnvVector AtFlags
 membarrier: MembarrierCommand MembarrierFlags MembarrierCpu

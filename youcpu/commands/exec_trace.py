@@ -151,7 +151,7 @@ def _open_output(name: str) -> TextIO:
     if not name:
         return sys.stderr
     try:
-        return open(name, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+        return open(name, "w", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise Failure(f"{name}: {error.strerror}", FAILED) from None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import ERESTARTSYS, Errno
@@ -18,6 +17,7 @@ from youcpu.abi.signal import (
 )
 from youcpu.kernel.errors import Blocked, KernelError
 from youcpu.kernel.exit import release_process
+from youcpu.record import record
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task, ThreadGroup
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WALL, WCLONE = 0x40000000, 0x80000000
 
 
-@dataclass(slots=True)
+@record
 class Found:
     """What a child did. `status` as wait4(2) tells it, `code` (CLD_) and `value` as waitid(2)."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
@@ -42,6 +41,7 @@ from youcpu.kernel.mm.uaccess import put_user
 from youcpu.kernel.rlimit import RLIMIT_NPROC
 from youcpu.kernel.task import Task, ThreadGroup
 from youcpu.kernel.wait import WaitQueue
+from youcpu.record import record
 
 if TYPE_CHECKING:
     from youcpu.kernel.mm.mm import MM
@@ -54,7 +54,7 @@ _NAMESPACES = (
 THREADS_MAX = 32768
 
 
-@dataclass(slots=True)
+@record
 class CloneArguments:
     """struct kernel_clone_args; addresses of the program, 0 where not given."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from youcpu.abi.signal import NSIG, SIG_NAMES, Sig
 from youcpu.abi.syscall_classes import SYSCALL_CLASSES
 from youcpu.abi.syscalls import NAMES_I386, NAMES_X86_64
+from youcpu.record import record
 
 STATUSES = ("successful", "failed", "unfinished", "unavailable", "detached")
 #: Names and short forms of the kinds.
@@ -34,7 +34,7 @@ class FilterError(ValueError):
     """An expression that cannot be understood; the text is for the user."""
 
 
-@dataclass(slots=True)
+@record
 class Filters:
     """Names of system calls, numbers of signals, STATUSES that are shown; None: all."""
 

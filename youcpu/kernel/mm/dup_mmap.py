@@ -8,7 +8,6 @@ pages and shared memory, is not copied at all.
 from __future__ import annotations
 
 from array import array
-from dataclasses import replace
 
 from youcpu.hardware.memory import PAGE_SHIFT
 from youcpu.hardware.paging import PTE_ADDRESS, PTE_W
@@ -20,6 +19,7 @@ from youcpu.kernel.mm.vm_area import (
     VM_WIPEONFORK,
     VmArea,
 )
+from youcpu.record import replace
 
 _ATTRIBUTES = (
     "mmap_base", "start_brk", "brk", "start_code", "end_code", "start_data", "end_data",

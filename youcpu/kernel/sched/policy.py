@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from youcpu.record import record
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -23,7 +24,7 @@ def weight_of(nice: int) -> int:
     return PRIO_TO_WEIGHT[nice + 20]
 
 
-@dataclass(slots=True)
+@record
 class Tunables:
     """What the user may set; ns."""
 

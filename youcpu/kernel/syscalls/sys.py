@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from youcpu.abi.args import Addr, Int, Long, Size, UInt
-from youcpu.abi.args_io import CountedString, ReadBuffer
+from youcpu.abi.args_io import CountedString, RandomBuffer
 from youcpu.abi.args_prctl import PrctlArg2, PrctlArg3, PrctlArg4, PrctlArg5, PrctlOption
 from youcpu.abi.args_process import (
     CpuSetIn,
@@ -94,7 +94,7 @@ def sysinfo(task: Task, info: SysinfoPtr) -> Int:
 
 
 @syscall(318)
-def getrandom(task: Task, buf: ReadBuffer, count: Size, flags: GetrandomFlags) -> Long:
+def getrandom(task: Task, buf: RandomBuffer, count: Size, flags: GetrandomFlags) -> Long:
     """getrandom(2): from the seeded generator of the machine."""
     if flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE):
         raise KernelError(Errno.EINVAL)
