@@ -25,8 +25,8 @@ from youcpu.record import replace
 _ATTRIBUTES = (
     "mmap_base", "start_brk", "brk", "start_code", "end_code", "start_data", "end_data",
     "start_stack", "arg_start", "arg_end", "env_start", "env_end", "auxv", "vdso",
-    "stack_limit", "address_limit", "data_limit", "executable_stack", "read_implies_exec",
-    "dumpable",
+    "stack_limit", "address_limit", "data_limit", "lowest_fixed", "executable_stack",
+    "read_implies_exec", "dumpable",
 )  # fmt: skip
 _READ_ONLY = ~PTE_W
 
