@@ -84,7 +84,7 @@ def vfs_write(task: Task, file: File, data_from: IovIter, offset: int | None = N
         data_from.skip(done)
     while data_from.left:
         try:
-            data = data_from.copy_in(CHUNK)
+            data = data_from.peek(CHUNK)
             count = write_once(task, file, data, None if offset is None else offset + done)
         except KernelError:
             if done:
@@ -94,10 +94,9 @@ def vfs_write(task: Task, file: File, data_from: IovIter, offset: int | None = N
             task.restart = blocked.progress = done
             raise
         done += count
-        if count < len(data):
-            if not file.stream or file.nonblocking:
-                break
-            data_from.skip(count - len(data))
+        data_from.skip(count)
+        if count < len(data) and (not file.stream or file.nonblocking):
+            break
     else:
         if not done:
             write_once(task, file, b"", offset)
