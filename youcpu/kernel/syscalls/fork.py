@@ -6,8 +6,9 @@ import struct
 from typing import TYPE_CHECKING
 
 from youcpu.abi.args import Addr, Int, Size, UInt, ULong
+from youcpu.abi.args_clone import Clone3Ptr, CloneFlags
 from youcpu.abi.args_file import Fd
-from youcpu.abi.args_process import Clone3Ptr, CloneFlags, Pid, PidfdFlags, UnshareFlags
+from youcpu.abi.args_process import Pid, PidfdFlags, UnshareFlags
 from youcpu.abi.args_signal import Signal
 from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import O_NONBLOCK
