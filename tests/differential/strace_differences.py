@@ -26,10 +26,10 @@ def without_vdso_calls(lines: Iterable[Line]) -> Iterable[Line]:
 
 
 def without_memory_of_the_loader(lines: Iterable[Line]) -> Iterable[Line]:
-    """Without anonymous maps that the loader makes before it sets up thread-local storage."""
+    """Without anonymous maps that the loader makes before malloc takes over, with the break."""
     loading = True
     for line in lines:
-        if isinstance(line, Call) and line.name == "arch_prctl" and "ARCH_SET_FS" in str(line):
+        if isinstance(line, Call) and line.name == "brk" and line.arguments != ("NULL",):
             loading = False
         if isinstance(line, Call) and line.name == "execve":
             loading = True
