@@ -189,7 +189,7 @@ CASES = [
     call('poll', BASE, 1, 0, memory=ints(99) + struct.pack('<hh', 16383, 0)),
     call('poll', 0, 1, 0),
     call('poll', BASE, 1, 0, memory=ints(4) + struct.pack('<hh', 1, 0)),
-    call('poll', BASE, 40, 0, memory=(ints(5) + struct.pack('<hh', 4, 0)) * 40),
+    call('poll', BASE, 36, 0, memory=(ints(5) + struct.pack('<hh', 4, 0)) * 36),
     call('ppoll', BASE, 1, BASE + 32, 0, 8, memory=(ints(5) + struct.pack('<hh', 4,
         0)).ljust(32) + quads(0, 100)),
     call('ppoll', BASE, 1, 0, BASE + 64, 8, memory=(ints(5) + struct.pack('<hh', 4,

@@ -53,7 +53,7 @@ class PollFds(Marker):
             entry = PollFd.unpack(data[at : at + PollFd.SIZE])
             if not entry.revents:
                 continue
-            if len(ready) == call.limit:
+            if len(ready) == call.limit and not call.verbose:
                 more = True
                 break
             revents = poll.POLL_NAMES.flags(entry.revents & 0xFFFF)
