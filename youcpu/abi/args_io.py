@@ -75,7 +75,7 @@ def string_text(call: Capture, address: int, limit: int | None = None) -> object
     if found is None:
         return Address(address)
     data, whole = found
-    return Text(data, len(data) if whole else len(data) + 1, string=True)
+    return Text(data, len(data) if whole else len(data) + 1)
 
 
 class Vector(Marker):
@@ -111,7 +111,8 @@ def iovec(call: Capture, address: int, count: int, left: int | None) -> object:
             base = buffer(call, entry.iov_base, min(left, size))
             left -= min(left, size)
         items.append(Struct({"iov_base": base, "iov_len": size}))
-    return Array(tuple(items), more=count > len(items))
+    broken_at = address + len(items) * Iovec.SIZE if len(items) < shown else 0
+    return Array(tuple(items), count > len(items), broken_at)
 
 
 class Strings(Marker):
@@ -161,7 +162,18 @@ class Environment(Marker):
         return Noted(Address(address), f"{count} var{'' if count == 1 else 's'}")
 
 
+class RandomBytes(OutputBuffer):
+    """Buffer of getrandom(2)."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        found = super().capture(index, call)
+        if isinstance(found, Text):
+            found.random = True
+        return found
+
+
 ReadBuffer = Annotated[int, OutputBuffer()]
+RandomBuffer = Annotated[int, RandomBytes()]
 WriteBuffer = Annotated[int, InputBuffer()]
 #: Filled with a C string: getcwd(2).
 StringBuffer = Annotated[int, StringResult()]

@@ -24,6 +24,7 @@ from youcpu.abi.signal import (
     SI_KERNEL,
     SIG_DFL,
     SIG_IGN,
+    TRAP_BRKPT,
     TRAP_TRACE,
     DefaultAction,
     Sig,
@@ -32,6 +33,7 @@ from youcpu.abi.signal import (
 from youcpu.hardware import interrupts as trap
 from youcpu.hardware.cpu import (
     CR2,
+    EFLAGS,
     R8,
     R9,
     R10,
@@ -45,11 +47,13 @@ from youcpu.hardware.cpu import (
     RSI,
     RSP,
 )
+from youcpu.hardware.exceptions import architectural
 from youcpu.hardware.memory import OutOfFrames
 from youcpu.hardware.paging import PF_INSTR, PF_PRESENT, PF_USER, PF_WRITE
 from youcpu.kernel.clock import NS_PER_FAULT, NS_PER_SYSCALL
 from youcpu.kernel.errors import Blocked, KernelError
-from youcpu.kernel.exit import do_group_exit, stop_group
+from youcpu.kernel.exit import do_group_exit, is_orphaned, stop_group
+from youcpu.kernel.futex import FutexWaiter
 from youcpu.kernel.kernel_half import INT80_VECTOR, USER_CS, USER_DS
 from youcpu.kernel.mm.fault import BadAccess, OutOfMemory, handle_mm_fault
 from youcpu.kernel.mm.mm import TASK_SIZE
@@ -64,6 +68,10 @@ if TYPE_CHECKING:
     from youcpu.kernel.task import Task
 
 _MASK = (1 << 64) - 1
+RESTART_SYSCALL = 219
+RFLAGS_TF = 0x100
+#: System calls and faults until the host's Python gets a turn: some 20 ms.
+DOORS_PER_SLICE = 4000
 _RESTARTS = (ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK)
 
 
@@ -76,6 +84,7 @@ class Entry:
         self.state = kernel.cpu.state
         self.tracer = kernel.tracer
         self.probes = kernel.probes
+        self._doors = DOORS_PER_SLICE
         cpu = kernel.cpu
         cpu.on_syscall = self.syscall_64
         cpu.on_exception = self.exception
@@ -83,6 +92,13 @@ class Entry:
         cpu.on_privileged = self.privileged_instruction
         cpu.on_sysenter = self.sysenter
         cpu.on_rdtsc = kernel.clock.monotonic_ns
+
+    def count_door(self) -> None:
+        """A slice is measured in blocks; doors cost more: many of them end it as well."""
+        self._doors -= 1
+        if not self._doors:
+            self._doors = DOORS_PER_SLICE
+            self.cpu.stop()
 
     # -- system calls ----------------------------------------------------------------------
 
@@ -106,10 +122,12 @@ class Entry:
     ) -> None:
         task = self.kernel.scheduler.current
         assert task is not None
-        self.kernel.clock.extra_ns += NS_PER_SYSCALL
+        self.count_door()
         event = None
         if self.tracer.syscalls:
             event = self.probes.enter(task, row, arguments, i386)
+        # Behind the event's time: the trace shows it as the time that the call took.
+        self.kernel.clock.extra_ns += NS_PER_SYSCALL
         self._perform(task, PendingCall(number, row, arguments, event))
 
     def _perform(self, task: Task, call: PendingCall) -> None:
@@ -122,7 +140,8 @@ class Entry:
             self.out_of_memory(task)
             result = -Errno.ENOMEM
         except Blocked as blocked:
-            if not task.signal_pending:
+            pending = task.fatal_signal_pending if blocked.killable else task.signal_pending
+            if not pending:
                 if call.event is not None and task.call is None:
                     self.probes.blocked(task, call.event)
                 task.call = call
@@ -130,11 +149,14 @@ class Entry:
                 self.cpu.stop()
                 return
             result = -blocked.restart
+            if blocked.restart == ERESTART_RESTARTBLOCK:
+                remember_restart(task, call)
         self._finish(task, call, result)
 
     def _finish(self, task: Task, call: PendingCall, result: int) -> None:
         task.call = None
-        task.restart = None
+        if task.restart is not None:
+            task.drop_restart()
         task.end_signal_wait()
         if task.exited:
             self.cpu.stop()
@@ -144,6 +166,8 @@ class Entry:
             self.probes.leave(task, call.row, call.event, result)
         if task.pending.mask or task.group.pending.mask or task.restore_mask is not None:
             self.exit_to_user(task, call.number if -result in _RESTARTS else None)
+        elif -result in _RESTARTS:
+            self._restart_without_handler(call.number)
         mm = task.mm
         if mm.stale_tlb or mm.stale_code:
             self.flush(task)
@@ -188,6 +212,9 @@ class Entry:
     def exception(self, vector: int, error_code: int | None) -> None:
         """A fault of the program, through its gate: the frame is pushed, Linux answers."""
         state = self.state
+        self.count_door()
+        if vector != trap.PAGE_FAULT:
+            vector, error_code = architectural(self.cpu, vector, error_code)
         kernel_half = self.kernel.kernel_half
         trap.push_frame(
             self.kernel.ram,
@@ -242,6 +269,8 @@ class Entry:
         """The signal of an exception other than #PF: arch/x86/kernel/traps.c."""
         signo, code = EXCEPTION_SIGNALS.get(vector, (Sig.SIGSEGV, SI_KERNEL))
         address = 0 if code == SI_KERNEL else self.state[RIP]
+        if vector == trap.DEBUG and not self.state[EFLAGS] & RFLAGS_TF:
+            code = TRAP_BRKPT  # ICEBP: DR6 says nothing (get_si_code)
         if vector in (trap.X87_FAULT, trap.SIMD_FAULT):
             code = float_exception_code(self.cpu.fxsave(), vector == trap.SIMD_FAULT)
         task.trap = (vector, error_code, 0)
@@ -253,7 +282,6 @@ class Entry:
     def exit_to_user(self, task: Task, restart: int | None) -> None:
         """exit_to_user_mode_loop(): deliver signals; `restart` is the number of a call that a
         signal interrupted and RAX holds its ERESTART code."""
-        state = self.state
         while task.state == RUNNING and not task.exited:
             info = dequeue_signal(task)
             if info is None:
@@ -279,14 +307,23 @@ class Entry:
         if task.exited:
             self.cpu.stop()
             return
-        if restart is not None and task.state == RUNNING:
-            state[RAX] = restart
-            state[RIP] -= 2
+        if task.state != RUNNING:
+            # A job-control stop: what becomes of the call is decided when the task goes on.
+            task.interrupted = restart
+            self.cpu.stop()
+            return
+        if restart is not None:
+            self._restart_without_handler(restart)
         if task.restore_mask is not None:
             task.set_blocked(task.restore_mask)
             task.restore_mask = None
-        if task.state != RUNNING:
-            self.cpu.stop()
+
+    def _restart_without_handler(self, number: int) -> None:
+        """The program executes the call again; one with a timeout through restart_syscall(2)."""
+        state = self.state
+        again = state[RAX] == -ERESTART_RESTARTBLOCK & _MASK
+        state[RAX] = RESTART_SYSCALL if again else number
+        state[RIP] -= 2
 
     def _restart_with_handler(self, number: int, restart: bool) -> None:
         """A handler runs: the call fails with EINTR unless it is to be restarted after it."""
@@ -304,7 +341,9 @@ class Entry:
             dumped = action is DefaultAction.CORE and task.kernel.core_dumps
             do_group_exit(task, info.signo | (0x80 if dumped else 0))
         elif action is DefaultAction.STOP:
-            stop_group(task, info.signo)
+            groups = list(self.kernel.groups.values())
+            if info.signo == Sig.SIGSTOP or not is_orphaned(groups, task.group.pgid):
+                stop_group(task, info.signo)
 
 
 #: Vector -> signal and si_code (SI_KERNEL: no address is told).
@@ -330,12 +369,23 @@ def prepare_to_run(task: Task) -> bool:
     entry: Entry = task.kernel.entry
     if task.call is not None:
         entry.resume_call(task)
-    elif task.signal_pending:
-        entry.exit_to_user(task, None)
+    elif task.signal_pending or task.interrupted is not None:
+        restart, task.interrupted = task.interrupted, None
+        entry.exit_to_user(task, restart)
     if task.exited or task.state != RUNNING:
         return False
     entry.flush(task)
     return True
+
+
+def remember_restart(task: Task, call: PendingCall) -> None:
+    """set_restart_fn(): what restart_syscall(2) will go on with."""
+    if call.number == RESTART_SYSCALL and task.restart_block is not None:
+        call = task.restart_block[0]
+    memory = task.restart
+    if isinstance(memory, FutexWaiter):
+        memory = memory.deadline_ns
+    task.restart_block = (call, memory)
 
 
 def float_exception_code(image: bytes, simd: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from youcpu.abi.args import Capture
@@ -11,8 +12,19 @@ from youcpu.hardware.paging import PF_INSTR, PF_USER, PF_WRITE
 from youcpu.kernel.mm.uaccess import copy_from_user_partial
 from youcpu.kernel.sigframe import pack_siginfo
 from youcpu.kernel.vfs.dcache import d_path
-from youcpu.trace.capture import enter, leave
-from youcpu.trace.events import BlockedEvent, ExitEvent, FaultEvent, SignalEvent, SyscallEvent
+from youcpu.kernel.vfs.procfs_maps import map_rights
+from youcpu.trace.capture import enter, first_exec, leave
+from youcpu.trace.events import (
+    BlockedEvent,
+    ExitEvent,
+    FaultEvent,
+    ForkEvent,
+    MapLine,
+    MapsEvent,
+    SignalEvent,
+    SwitchEvent,
+    SyscallEvent,
+)
 from youcpu.trace.tracer import Tracer
 
 if TYPE_CHECKING:
@@ -66,6 +78,22 @@ class Probes:
         self._open[task.pid] = event
         return event
 
+    def first_exec(
+        self, task: Task, path: bytes, argv: list[bytes], envp: list[bytes], pointer: int,
+        result: int,
+    ) -> None:  # fmt: skip
+        """The first program was executed (its stack is at `pointer`), or not."""
+        tracer = self.tracer
+        if not (tracer.syscalls and tracer.wants_syscall("execve")):
+            return
+        # Behind argc and argv on the new stack.
+        address = pointer + 8 * (len(argv) + 2)
+        event = first_exec(
+            task.pid, self.clock.realtime_ns(), (path, argv, envp), address, result,
+            tracer.string_limit, tracer.verbose,
+        )  # fmt: skip
+        tracer.emit(event)
+
     def leave(self, task: Task, row: Syscall, event: SyscallEvent, result: int) -> None:
         """It returned."""
         self._open.pop(task.pid, None)
@@ -110,12 +138,52 @@ class Probes:
             )
         )
 
+    def fork(self, task: Task, child: Task, how: str) -> None:
+        """A task was made."""
+        if self.tracer.forks:
+            thread = child.group is task.group
+            event = ForkEvent(task.pid, self.clock.realtime_ns(), child.pid, how, thread)
+            self.tracer.emit(event)
+
+    def switch(self, previous: int, following: int, reason: str) -> None:
+        """The CPU goes from one task to another; 0: nobody."""
+        self.tracer.emit(SwitchEvent(previous, self.clock.realtime_ns(), following, reason))
+
+    def superseded(self, task: Task, pid: int) -> None:
+        """A thread takes over its process's PID by execve(2)."""
+        for table in (self._captures, self._open):
+            table.pop(pid, None)
+        call = self._open.pop(task.pid, None)
+        self._captures.pop(task.pid, None)
+        if call is not None:
+            call.pid = pid
+            self._open[pid] = call
+
+    def _maps(self, task: Task) -> None:
+        """The address space of a process that ends."""
+        lines = []
+        for area in task.mm.vm_areas():
+            device, inode, name, offset = (0, 0), 0, area.name.encode(), 0
+            if area.file is not None:
+                number = area.file.inode.dev()
+                device = (os.major(number), os.minor(number))
+                inode, offset = area.file.inode.ino, area.pgoff << PAGE_SHIFT
+                name = describe_path(area.file, task)
+            resident = sum(1 for _ in task.mm.page_table.entries(area.start, area.end))
+            rights = map_rights(area)
+            lines.append(
+                MapLine(area.start, area.end, rights, offset, device, inode, name, resident)
+            )
+        self.tracer.emit(MapsEvent(task.pid, self.clock.realtime_ns(), tuple(lines)))
+
     def exit(self, task: Task, status: int, thread: bool) -> None:
         """A task is gone; `status` as wait4(2) gives it."""
         self._captures.pop(task.pid, None)
         call = self._open.pop(task.pid, None)
         if call is not None:
             self.tracer.emit(call)
+        if self.tracer.maps and not thread:
+            self._maps(task)
         signal = status & 0x7F
         event = ExitEvent(
             task.pid, self.clock.realtime_ns(), status >> 8 if not signal else 0, signal,

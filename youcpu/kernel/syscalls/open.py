@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from youcpu.abi.args import Addr, Int, Size, UInt
+from youcpu.abi.args import Int, Size, UInt
 from youcpu.abi.args_file import (
     AccessMode,
     CloseRangeFlags,
@@ -15,6 +15,7 @@ from youcpu.abi.args_file import (
     Fd,
     Mode,
     OpenFlags,
+    OpenHowPtr,
     Path,
 )
 from youcpu.abi.errno import Errno
@@ -124,7 +125,7 @@ _RESOLVE = (
 
 
 @syscall(437)
-def openat2(task: Task, dfd: DirFd, filename: Path, how: Addr, usize: Size) -> Fd:
+def openat2(task: Task, dfd: DirFd, filename: Path, how: OpenHowPtr, usize: Size) -> Fd:
     if usize < _HOW.size:
         raise KernelError(Errno.EINVAL)
     if usize > 4096:

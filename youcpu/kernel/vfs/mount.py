@@ -16,7 +16,6 @@ from youcpu.kernel.vfs.super import (
     SOCKFS_MAGIC,
     SuperBlock,
 )
-from youcpu.record import record
 
 if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
@@ -30,32 +29,40 @@ if TYPE_CHECKING:
     from youcpu.kernel.vfs.unix import UnixSocket
 
 
-@record
 class MountOptions:
     """What the machine's user asked for. `root`: --rootfs; `writable`: --rw, host paths."""
 
-    root: bytes = b"/"
-    writable: tuple[bytes, ...] = ()
+    __slots__ = ("root", "writable")
+
+    def __init__(self, root: bytes = b"/", writable: tuple[bytes, ...] = ()) -> None:
+        self.root = root
+        self.writable = writable
 
 
-@record
 class Mount:
     """One line of /proc/mounts."""
 
-    number: int
-    root: Dentry
-    sb: SuperBlock
-    source: bytes
-    kind: bytes
-    options: bytes = b"rw,relatime"
+    __slots__ = ("kind", "number", "options", "root", "sb", "source")
+
+    def __init__(
+        self,
+        number: int,
+        root: Dentry,
+        sb: SuperBlock,
+        source: bytes,
+        kind: bytes,
+        options: bytes = b"rw,relatime",
+    ) -> None:
+        self.number = number
+        self.root = root
+        self.sb = sb
+        self.source = source
+        self.kind = kind
+        self.options = options
 
 
 class Vfs:
     """The tree of names of one machine, and the file systems in it."""
-
-    root: Dentry
-    devices: DevFs
-    memfd_fs: TmpFs
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
@@ -63,15 +70,18 @@ class Vfs:
         self.host_fds = HostFdPool()
         self.ring = DentryRing()
         self.mounts: list[Mount] = []
+        self.pipefs = SuperBlock(kernel, "pipefs", 14, PIPEFS_MAGIC)
+        self.sockfs = SuperBlock(kernel, "sockfs", 8, SOCKFS_MAGIC)
+        self.anon_fs = SuperBlock(kernel, "anon_inodefs", 15, ANON_INODE_FS_MAGIC)
+        self.memfd_fs: TmpFs
+        self.root: Dentry
         #: Set while many files are asked about at once (dry runs): the host is taken as
         #: unchanging, and this is what was learnt of its files. None: ask every time.
         self.snapshot: dict[Inode, tuple[int, bool]] | None = None
         #: Terminals among the standard descriptors: st_rdev -> host descriptor.
         self.terminals: dict[int, int] = {}
         self.consoles: dict[int, ConsoleInode] = {}
-        self.pipefs = SuperBlock(kernel, "pipefs", 14, PIPEFS_MAGIC)
-        self.sockfs = SuperBlock(kernel, "sockfs", 8, SOCKFS_MAGIC)
-        self.anon_fs = SuperBlock(kernel, "anon_inodefs", 15, ANON_INODE_FS_MAGIC)
+        self.devices: DevFs
         #: Somebody has an inotify watch: events must be told.
         self.watched = False
         #: Open files on their way between sockets.
