@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pytest
-
-Run = Callable[..., subprocess.CompletedProcess[bytes]]
+from running import Run
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

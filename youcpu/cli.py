@@ -16,7 +16,6 @@ import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
-
 from typing import Any
 
 from youcpu import __version__
@@ -81,9 +80,11 @@ def unknown_command(name: str) -> int:
     return 2
 
 
-def run_typer(function: Callable[..., int | None], argv: list[str], name: str) -> int:
+def run_typer(
+    function: Callable[..., int | None], argv: list[str], name: str, interspersed: bool = False
+) -> int:
     """Parse `argv` by the annotations of `function` and call it. 2 on wrong usage."""
-    command = typer_command(function)
+    command = typer_command(function, interspersed)
     from typer import Exit
     from typer._click.exceptions import ClickException
 
@@ -100,7 +101,7 @@ def run_typer(function: Callable[..., int | None], argv: list[str], name: str) -
     return result if isinstance(result, int) else 0
 
 
-def typer_command(function: Callable[..., int | None]) -> Any:
+def typer_command(function: Callable[..., int | None], interspersed: bool = False) -> Any:
     """The click command that typer makes of an annotated function."""
     import typer
 
@@ -108,7 +109,7 @@ def typer_command(function: Callable[..., int | None]) -> Any:
     settings = {
         "ignore_unknown_options": False,
         # A program to run takes what follows it; commands on files let options follow.
-        "allow_interspersed_args": getattr(function, "interspersed", False),
+        "allow_interspersed_args": interspersed or getattr(function, "interspersed", False),
         "help_option_names": ["--help", "-h"],
         "max_content_width": 100,
     }
@@ -130,7 +131,9 @@ def main(argv: list[str]) -> int:
     module = import_module(f"youcpu.commands.{name.replace('-', '_')}")
     if hasattr(module, "main"):
         return int(module.main(argv[1:]))
-    return run_typer(module.command, argv[1:], name)
+    # Commands that run no program take options after their operands, too.
+    interspersed = getattr(module, "INTERSPERSED", False)
+    return run_typer(module.command, argv[1:], name, interspersed)
 
 
 def entry_point() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from youcpu.abi.errno import Errno
@@ -40,50 +39,70 @@ MAX_CONTENT = 8 << 20
 AT_FLAGS_PRESERVE_ARGV0 = 1
 
 
-@dataclass(slots=True)
 class Answer:
-    """What one format said to one file."""
+    """What one format said to one file; `errno` None: it took it."""
 
-    handler: str
-    errno: Errno | None
-    reason: str
+    __slots__ = ("errno", "handler", "reason")
+
+    def __init__(self, handler: str, errno: Errno | None, reason: str) -> None:
+        self.handler = handler
+        self.errno = errno
+        self.reason = reason
 
 
-@dataclass(slots=True)
 class Round:
-    """One file of the chain: its name, its first 256 bytes, who was asked."""
+    """One file of the chain: its name, its first 256 bytes, its size, who was asked.
 
-    path: bytes
-    buffer: bytes
-    size: int
-    answers: list[Answer] = field(default_factory=list)
-    rule: bytes | None = None
-    elf_interpreter: bytes | None = None
+    `rule`: name of the binfmt_misc rule that took it; `elf_interpreter`: its PT_INTERP.
+    """
+
+    __slots__ = ("answers", "buffer", "elf_interpreter", "path", "rule", "size")
+
+    def __init__(self, path: bytes, buffer: bytes, size: int) -> None:
+        self.path = path
+        self.buffer = buffer
+        self.size = size
+        self.answers: list[Answer] = []
+        self.rule: bytes | None = None
+        self.elf_interpreter: bytes | None = None
 
     @property
     def format(self) -> str | None:
         """The format that took the file; None: all refused it, or it failed on the way."""
-        taken = [answer.handler for answer in self.answers if answer.errno is None]
-        return taken[0] if taken else None
+        last = self.answers[-1] if self.answers else None
+        return last.handler if last is not None and last.errno is None else None
 
 
-@dataclass(slots=True)
 class Verdict:
     """How an exec would end. `outcome`: "exec", "errno" or "returned-0" (AT_EXECVE_CHECK).
 
     The values after `error` are valid for "exec" only; `execfd` None: no AT_EXECFD.
     """
 
-    outcome: str
-    rounds: list[Round]
-    error: KernelError | None = None
-    argv: list[bytes] = field(default_factory=list)
-    execfn: bytes = b""
-    comm: bytes = b""
-    exe: bytes = b""
-    at_flags: int = 0
-    execfd: int | None = None
-    image: ElfImage | None = None
+    __slots__ = (
+        "argv",
+        "at_flags",
+        "comm",
+        "error",
+        "exe",
+        "execfd",
+        "execfn",
+        "image",
+        "outcome",
+        "rounds",
+    )
+
+    def __init__(self, outcome: str, rounds: list[Round], error: KernelError | None = None) -> None:
+        self.outcome = outcome
+        self.rounds = rounds
+        self.error = error
+        self.argv: list[bytes] = []
+        self.execfn = b""
+        self.comm = b""
+        self.exe = b""
+        self.at_flags = 0
+        self.execfd: int | None = None
+        self.image: ElfImage | None = None
 
 
 class _Clock:
@@ -188,19 +207,19 @@ class DryRun:
     def _verdict(self, bprm: LinuxBinprm, recorder: _Recorder) -> Verdict:
         if bprm.is_check:
             return Verdict("returned-0", recorder.rounds)
-        exe = d_path(bprm.file.dentry, self.task.fs.root)[0]
-        return Verdict(
-            "exec",
-            recorder.rounds,
-            None,
-            bprm.argv,
-            bprm.filename,
-            bprm.comm,
-            exe + b" (deleted)" if bprm.file.dentry.deleted else exe,
-            AT_FLAGS_PRESERVE_ARGV0 if bprm.preserve_argv0 else 0,
-            self._free_fd() if bprm.have_execfd else None,
-            recorder.image,
-        )
+        verdict = Verdict("exec", recorder.rounds)
+        verdict.argv = bprm.argv
+        verdict.execfn = bprm.filename
+        verdict.comm = bprm.comm
+        verdict.exe = d_path(bprm.file.dentry, self.task.fs.root)[0]
+        if bprm.file.dentry.deleted:
+            verdict.exe += b" (deleted)"
+        if bprm.preserve_argv0:
+            verdict.at_flags = AT_FLAGS_PRESERVE_ARGV0
+        if bprm.have_execfd:
+            verdict.execfd = self._free_fd()
+        verdict.image = recorder.image
+        return verdict
 
     def _free_fd(self) -> int:
         """Lowest descriptor that is free once close-on-exec ones are closed; 0-2 are in use."""

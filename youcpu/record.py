@@ -118,10 +118,10 @@ def _repr(self: Any) -> str:
     return f"{type(self).__name__}({shown})"
 
 
-def _eq(self: Any, other: Any) -> bool:
+def _eq(self: Any, other: Any) -> Any:
     if type(other) is not type(self):
         return NotImplemented
-    return bool(all(getattr(self, name) == getattr(other, name) for name in fields(self)))
+    return all(getattr(self, name) == getattr(other, name) for name in fields(self))
 
 
 def _hash(self: Any) -> int:

@@ -11,7 +11,6 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import IO
 
 from youcpu.formats.core_dump import EM_386, kernel_page_table
@@ -31,7 +30,7 @@ from youcpu.hardware.paging import (
     EFER_NXE,
     PagingRegisters,
 )
-from youcpu.record import record
+from youcpu.record import record, replace
 
 CHUNK = 1 << 20
 UNPACKED_LIMIT = 1 << 40

@@ -123,7 +123,9 @@ class Sequence:
 
     def madvise(self) -> None:
         # DONTNEED, forking, dumping, POPULATE, WILLNEED, reading ahead, huge pages
-        advice = self.random.choice([4, 4, 4, 10, 11, 16, 17, 18, 19, 22, 23, 3, 0, 1, 2, 14, 15, 99])
+        advice = self.random.choice(
+            [4, 4, 4, 10, 11, 16, 17, 18, 19, 22, 23, 3, 0, 1, 2, 14, 15, 99]
+        )
         self.call(MADVISE, *self.range(6), advice)
 
     def touch(self) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import identity
 import pytest
 
 HERE = Path(__file__).parent
-import identity
-
 FIXTURES = HERE.parent.parent / "fixtures" / "elf"
 
 

@@ -13,6 +13,7 @@ from youcpu.abi.args import (
     OneOf,
     Record,
     SignedInt,
+    SignedLong,
     UnsignedInt,
     descriptor,
     signed_int,
@@ -266,6 +267,13 @@ def utimbuf_value(data: bytes, call: Capture) -> Struct:
     )
 
 
+class Length(SignedLong):
+    """New size of truncate(2): the handler gets it signed, people read it unsigned."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        return call.raw[index]
+
+
 class OffsetIn(Marker):
     """Pointer to a file offset: copy_file_range(2), splice(2)."""
 
@@ -364,6 +372,7 @@ StatxPtr = Annotated[int, Record(Statx.SIZE, statx_value, at_exit=True)]
 StatfsPtr = Annotated[int, Record(Statfs.SIZE, statfs_value, at_exit=True)]
 DirentsPtr = Annotated[int, DirectoryEntries(kind_at_end=True)]
 Dirents64Ptr = Annotated[int, DirectoryEntries(kind_at_end=False)]
+FileLength = Annotated[int, Length()]
 #: copy_file_range(2), splice(2): shown as it was.
 OffsetPtr = Annotated[int, OffsetIn()]
 OffsetInOut = Annotated[int, OffsetPointer()]

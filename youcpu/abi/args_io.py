@@ -75,7 +75,7 @@ def string_text(call: Capture, address: int, limit: int | None = None) -> object
     if found is None:
         return Address(address)
     data, whole = found
-    return Text(data, len(data) if whole else len(data) + 1, string=True)
+    return Text(data, len(data) if whole else len(data) + 1)
 
 
 class Vector(Marker):
@@ -161,7 +161,18 @@ class Environment(Marker):
         return Noted(Address(address), f"{count} var{'' if count == 1 else 's'}")
 
 
+class RandomBytes(OutputBuffer):
+    """Buffer of getrandom(2)."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        found = super().capture(index, call)
+        if isinstance(found, Text):
+            found.random = True
+        return found
+
+
 ReadBuffer = Annotated[int, OutputBuffer()]
+RandomBuffer = Annotated[int, RandomBytes()]
 WriteBuffer = Annotated[int, InputBuffer()]
 #: Filled with a C string: getcwd(2).
 StringBuffer = Annotated[int, StringResult()]

@@ -24,7 +24,11 @@ class PollFds(Marker):
         address = call.raw[index]
         if not count:
             return Array(())
-        data = call.read(address, min(count, _MOST if call.verbose else call.limit) * PollFd.SIZE) if address else b""
+        data = (
+            call.read(address, min(count, _MOST if call.verbose else call.limit) * PollFd.SIZE)
+            if address
+            else b""
+        )
         if len(data) < PollFd.SIZE:
             return Address(address)
         items: list[object] = []

@@ -17,14 +17,12 @@ from youcpu.abi.args import (
     SignedInt,
     UnsignedInt,
 )
-from youcpu.abi.args_signal import signal_choice
 from youcpu.abi.args_time import timeval
 from youcpu.abi.structs import Rlimit, Rusage, SchedParam, Sysinfo, Utsname
 from youcpu.abi.values import (
     OMITTED,
     Address,
     Array,
-    Changed,
     Choice,
     Date,
     Dated,
@@ -144,20 +142,6 @@ class IntPointer(Marker):
         )
 
 
-class CloneBits(Marker):
-    """Flags of clone(2): the low byte is the signal that tells the parent."""
-
-    def capture(self, index: int, call: Capture) -> object:
-        raw = call.raw[index]
-        signal = raw & sched.CSIGNAL
-        parts: list[object] = []
-        if raw & ~sched.CSIGNAL:
-            parts.append(sched.CLONE_NAMES.flags(raw & ~sched.CSIGNAL))
-        if signal or not parts:
-            parts.append(signal_choice(signal))
-        return Either(tuple(parts))
-
-
 class Groups(Marker):
     """List of group ids."""
 
@@ -210,51 +194,6 @@ class PointerOut(Marker):
         return Array((Address(int.from_bytes(data, "little")),))
 
 
-class Clone3(Marker):
-    """struct clone_args; fields that are not used are not shown."""
-
-    changes = True
-
-    def capture(self, index: int, call: Capture) -> object:
-        size = call.raw[index + 1]
-        data = call.exactly(call.raw[index], min(size, 88)) if size >= 64 else None
-        if data is None:
-            return Address(call.raw[index])
-        words = struct.unpack("<11Q", data.ljust(88, b"\0"))
-        flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls = words[:8]
-        set_tid, set_tid_size, cgroup = words[8:]
-        fields: dict[str, object] = {"flags": sched.CLONE3_NAMES.flags(flags)}
-        if flags & sched.CLONE_PIDFD:
-            fields["pidfd"] = Address(pidfd)
-        if flags & (sched.CLONE_CHILD_SETTID | sched.CLONE_CHILD_CLEARTID):
-            fields["child_tid"] = Address(child_tid)
-        if flags & sched.CLONE_PARENT_SETTID:
-            fields["parent_tid"] = Address(parent_tid)
-        fields["exit_signal"] = signal_choice(exit_signal)
-        fields["stack"] = Address(stack)
-        fields["stack_size"] = Hex(stack_size)
-        if flags & sched.CLONE_SETTLS:
-            fields["tls"] = Address(tls)
-        if set_tid or set_tid_size:
-            fields["set_tid"] = Address(set_tid)
-            fields["set_tid_size"] = set_tid_size
-        if cgroup or flags & sched.CLONE_INTO_CGROUP:
-            fields["cgroup"] = cgroup
-        return Struct(fields)
-
-    def changed(self, index: int, call: Capture, before: object) -> object:
-        """The ids that the kernel stored."""
-        if call.failed or not isinstance(before, Struct):
-            return before
-        stored: dict[str, object] = {}
-        for name in ("pidfd", "parent_tid"):
-            address = before.fields.get(name)
-            data = call.exactly(address, 4) if isinstance(address, Address) else None
-            if data is not None:
-                stored[name] = Array((int.from_bytes(data, "little", signed=True),))
-        return Changed(before, Struct(stored)) if stored else before
-
-
 class Policy(OneOfResult):
     """Argument of sched_setscheduler(2), result of sched_getscheduler(2)."""
 
@@ -268,7 +207,7 @@ class Membarrier(OneOf):
     decides_result = True
 
     def __init__(self) -> None:
-        super().__init__(sched.MEMBARRIER_NAMES, signed=False)
+        super().__init__(sched.MEMBARRIER_NAMES)
 
     def outcome(self, index: int, call: Capture) -> tuple[object, Remark | None] | None:
         if call.raw[index] & 0xFFFFFFFF or not call.result:
@@ -338,7 +277,6 @@ SysinfoPtr = Annotated[int, Record(Sysinfo.SIZE, sysinfo_value, at_exit=True)]
 WaitOptions = Annotated[int, Flags(sched.WAIT_NAMES)]
 WaitidType = Annotated[int, OneOf(sched.P_NAMES)]
 WaitStatusPtr = Annotated[int, WaitStatusPointer()]
-CloneFlags = Annotated[int, CloneBits()]
 UnshareFlags = Annotated[int, Flags(sched.UNSHARE_NAMES)]
 SeccompOperation = Annotated[int, OneOf(prctl.SECCOMP_NAMES, signed=False)]
 SchedPolicy = Annotated[int, Policy()]
@@ -369,5 +307,3 @@ MembarrierCommand = Annotated[int, Membarrier()]
 MembarrierFlags = Annotated[int, Flags(sched.MEMBARRIER_FLAG_NAMES)]
 MembarrierCpu = Annotated[int, MembarrierProcessor()]
 PidfdFlags = Annotated[int, Flags(sched.PIDFD_NAMES)]
-#: clone3(2): its size is the next argument.
-Clone3Ptr = Annotated[int, Clone3()]

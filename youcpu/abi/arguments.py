@@ -14,6 +14,14 @@ from youcpu.abi.args import (
     UInt,
     ULong,
 )
+from youcpu.abi.args_clone import (
+    Clone3Ptr,
+    CloneChildTid,
+    CloneFlags,
+    CloneParentTid,
+    CloneStack,
+    CloneTls,
+)
 from youcpu.abi.args_fcntl import (
     FcntlArg,
     FcntlCommand,
@@ -30,6 +38,7 @@ from youcpu.abi.args_file import (
     FadviseAdvice,
     FallocateMode,
     Fd,
+    FileLength,
     FlockOperation,
     MknodDevice,
     MknodMode,
@@ -68,6 +77,7 @@ from youcpu.abi.args_io import (
     IovecIn,
     IovecOut,
     MemfdName,
+    RandomBuffer,
     ReadBuffer,
     StringBuffer,
     StringVector,
@@ -126,8 +136,6 @@ from youcpu.abi.args_prctl import (
     PrctlOption,
 )
 from youcpu.abi.args_process import (
-    Clone3Ptr,
-    CloneFlags,
     CpuSetIn,
     CpuSetOut,
     GetrandomFlags,
@@ -220,7 +228,11 @@ __all__ = [
     "CString",
     "ClockId",
     "Clone3Ptr",
+    "CloneChildTid",
     "CloneFlags",
+    "CloneParentTid",
+    "CloneStack",
+    "CloneTls",
     "CloseRangeFlags",
     "CountedString",
     "CpuSetIn",
@@ -242,6 +254,7 @@ __all__ = [
     "FcntlCommand",
     "Fd",
     "FdSetPtr",
+    "FileLength",
     "Flags32",
     "FlockOperation",
     "FutexAddr2",
@@ -310,6 +323,7 @@ __all__ = [
     "PriorityWhich",
     "Prot",
     "Pselect6Sigmask",
+    "RandomBuffer",
     "ReadBuffer",
     "RemainingTimePtr",
     "RenameFlags",

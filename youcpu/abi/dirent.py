@@ -21,7 +21,7 @@ def directory_entries(data: bytes, kind_at_end: bool) -> tuple[Struct, ...]:
         kind = data[at + size - 1] if kind_at_end else data[at + 18]
         name = data[at + (18 if kind_at_end else 19) : at + size].split(b"\0", 1)[0]
         fields: dict[str, object] = {"d_ino": inode, "d_off": offset, "d_reclen": size}
-        named = Text(name, len(name), string=True)
+        named = Text(name, len(name))
         choice = stat.DT_NAMES.choice(kind)
         if kind_at_end:
             fields.update(d_name=named, d_type=choice)

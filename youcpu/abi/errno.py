@@ -148,6 +148,15 @@ class Errno(IntEnum):
     ERFKILL = 132, "Operation not possible due to RF-kill"
 
 
+_BY_NUMBER = {errno.value: errno for errno in Errno}
+
+
+def errno_name(number: int) -> str:
+    """`ENOENT`; the number where there is no name."""
+    errno = _BY_NUMBER.get(number)
+    return errno.name if errno else str(number)
+
+
 #: Never seen by a program: the kernel itself restarts the call or turns it into EINTR.
 ERESTARTSYS = 512
 ERESTARTNOINTR = 513

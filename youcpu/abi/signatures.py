@@ -52,6 +52,11 @@ sendfile: Fd Fd OffsetInOut Size
 socket: SocketDomain SocketType SocketProtocol -> Fd
 connect: Fd SockaddrPtr Int
 accept: Fd SockaddrOut SocklenPtr -> Fd
+clone: CloneFlags CloneStack CloneParentTid CloneChildTid CloneTls
+setsockopt: Fd SocketLevel SocketOption Addr Int
+getsockopt: Fd SocketLevel SocketOption Addr SocklenPtr
+sendmsg: Fd Addr MsgFlags
+recvmsg: Fd Addr MsgFlags
 sendto: Fd WriteBuffer Size MsgFlags SockaddrPtr UInt
 recvfrom: Fd ReadBuffer Size MsgFlags SockaddrOut SocklenPtr
 shutdown: Fd ShutdownHow
@@ -234,7 +239,7 @@ setns: Fd UnshareFlags
 getcpu: IntOut IntOut Addr
 renameat2: DirFd Path DirFd Path RenameFlags
 seccomp: SeccompOperation Flags32 Addr
-getrandom: ReadBuffer Size GetrandomFlags
+getrandom: RandomBuffer Size GetrandomFlags
 memfd_create: MemfdName MemfdFlags -> Fd
 execveat: DirFd Path StringVector EnvVector AtFlags
 membarrier: MembarrierCommand MembarrierFlags MembarrierCpu
@@ -257,10 +262,32 @@ memfd_secret: MemfdFlags -> Fd
 """
 
 
+#: Number of arguments of the others; they are shown in hexadecimal.
+_COUNTS = {
+    0: "vhangup restart_syscall",
+    1: "shmdt uselib _sysctl adjtimex acct swapoff iopl get_kernel_syms set_thread_area io_destroy"
+    " get_thread_area mq_unlink userfaultfd",
+    2: "msgget capget capset ustat pivot_root settimeofday swapon create_module delete_module"
+    " io_setup mq_notify ioprio_get inotify_rm_watch fanotify_init clock_adjtime io_uring_setup"
+    " fsopen landlock_restrict_self process_mrelease",
+    3: "shmget shmat shmctl semget semop msgctl syslog sysfs modify_ldt ioperm init_module"
+    " nfsservctl tuxcall security io_submit io_cancel lookup_dcookie set_mempolicy mq_getsetattr"
+    " ioprio_set inotify_add_watch open_by_handle_at finit_module sched_setattr bpf open_tree"
+    " fsmount fspick pidfd_getfd landlock_create_ruleset",
+    4: "semctl msgsnd ptrace reboot quotactl epoll_ctl_old epoll_wait_old semtimedop mq_open"
+    " kexec_load request_key migrate_pages rt_tgsigqueueinfo sendmmsg sched_getattr"
+    " io_uring_register quotactl_fd landlock_add_rule set_mempolicy_home_node",
+    5: "msgrcv query_module getpmsg putpmsg afs_syscall io_getevents remap_file_pages vserver"
+    " get_mempolicy mq_timedsend mq_timedreceive add_key keyctl perf_event_open recvmmsg"
+    " fanotify_mark name_to_handle_at kcmp kexec_file_load move_mount fsconfig process_madvise"
+    " mount_setattr futex_waitv",
+}
+
+
 class Unimplemented:
     """A row of the table without a handler."""
 
-    __slots__ = ("name", "number", "parameters", "returns")
+    __slots__ = ("name", "number", "parameters", "plan", "returns")
 
     def __init__(
         self, number: int, name: str, parameters: tuple[tuple[str, Marker], ...], returns: Marker
@@ -269,6 +296,8 @@ class Unimplemented:
         self.name = name
         self.parameters = parameters
         self.returns = returns
+        #: trace/capture keeps what it compiled here.
+        self.plan: object = None
 
 
 @cache
@@ -287,10 +316,14 @@ def marker_of(alias: str) -> Marker:
 
 
 def unimplemented(number: int, name: str) -> Unimplemented:
-    """The row of a call without a handler; one that nobody knows has six hexadecimal arguments."""
+    """The row of a call without a handler.
+
+    One that nobody knows has six arguments, in hexadecimal.
+    """
     signature = _signatures().get(name)
     if signature is None:
-        shown = tuple((f"arg{index}", HexLong()) for index in range(6))
+        count = next((n for n, names in _COUNTS.items() if name in names.split()), 6)
+        shown = tuple((f"arg{index}", HexLong()) for index in range(count))
         return Unimplemented(number, name, shown, SignedLong())
     arguments, _, returns = signature.partition("->")
     parameters = tuple((f"arg{i}", marker_of(alias)) for i, alias in enumerate(arguments.split()))

@@ -103,12 +103,12 @@ class Text:
 
     data: bytes
     length: int
-    #: A C string; its NUL is not part of `data`.
-    string: bool = False
     #: What stands before the quotes: `@` of an abstract socket.
     prefix: str = ""
     #: Never cut, however few bytes are wanted.
     whole: bool = False
+    #: Random bytes: always hexadecimal.
+    random: bool = False
 
 
 @record

@@ -21,7 +21,7 @@ from youcpu.launch import (
     run,
     same_place,
 )
-from youcpu.machine import Machine, MachineOptions
+from youcpu.machine import Machine, MachineOptions, RuleRefused
 from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
 from youcpu.trace.tracer import Sink, Tracer
 
@@ -107,6 +107,7 @@ def machine_options(parsed: Parsed) -> MachineOptions:
         cwd=os.fsencode(cwd) if (cwd := parsed.value("cwd")) else None,
         timeout_s=_seconds(parsed),
         personality=number(parsed, "personality", 0),
+        binfmt=tuple(os.fsencode(rule) for rule in parsed.values("binfmt")),
     )
 
 
@@ -150,7 +151,7 @@ def _open_output(name: str) -> TextIO:
     if not name:
         return sys.stderr
     try:
-        return open(name, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+        return open(name, "w", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise Failure(f"{name}: {error.strerror}", FAILED) from None
 
@@ -188,12 +189,26 @@ def _line_options(parsed: Parsed) -> LineOptions:
 def _execute(
     tracer: Tracer, options: MachineOptions, parsed: Parsed, path: bytes, envp: list[bytes]
 ) -> int:
-    machine = Machine(options, tracer)
     argv = [os.fsencode(word) for word in parsed.operands]
+    if parsed.flag("explain"):
+        _explain(path, argv, envp, options)
+    machine = Machine(options, tracer)
     try:
         outcome = run(machine, path, argv, envp, parsed.flag("stages-only"))
+    except RuleRefused as error:
+        complain(NAME, str(error))
+        return FAILED
     finally:
         tracer.close()
         machine.close()
     complain(NAME, outcome.message)
+    if outcome.event.outcome == "errno" and not parsed.flag("explain"):
+        _explain(path, argv, envp, options)
     return outcome.code
+
+
+def _explain(path: bytes, argv: list[bytes], envp: list[bytes], options: MachineOptions) -> None:
+    """The story of the exec, to stderr."""
+    from youcpu.commands._exec.explain import explain_exec
+
+    sys.stderr.write("\n".join(explain_exec(path, argv, envp, options)) + "\n")

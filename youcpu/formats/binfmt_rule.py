@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import re
 
-from youcpu.record import record
-
 #: Least and most bytes of a write to `register` (fs/binfmt_misc.c).
 MIN_REGISTER_LENGTH = 11
 MAX_REGISTER_LENGTH = 1920
@@ -36,20 +34,31 @@ class RuleError(Exception):
         self.reason = reason
 
 
-@record
 class Rule:
     """A parsed rule. `magic` is the extension for type E; `mask` None matches all bits.
 
     `flags` holds letters of POCF; C has set O as well, as in the kernel.
     """
 
-    name: bytes
-    kind: str
-    offset: int
-    magic: bytes
-    mask: bytes | None
-    interpreter: bytes
-    flags: frozenset[str]
+    __slots__ = ("flags", "interpreter", "kind", "magic", "mask", "name", "offset")
+
+    def __init__(
+        self,
+        name: bytes,
+        kind: str,
+        offset: int,
+        magic: bytes,
+        mask: bytes | None,
+        interpreter: bytes,
+        flags: frozenset[str],
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.offset = offset
+        self.magic = magic
+        self.mask = mask
+        self.interpreter = interpreter
+        self.flags = flags
 
     def entry_file(self, enabled: bool = True) -> bytes:
         """What the entry's file below binfmt_misc reads."""

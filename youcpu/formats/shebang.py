@@ -14,8 +14,6 @@ from __future__ import annotations
 
 from enum import Enum
 
-from youcpu.record import record
-
 #: include/uapi/linux/binfmts.h, since Linux 5.1 (128 before).
 BINPRM_BUF_SIZE = 256
 _BLANKS = b" \t"
@@ -30,7 +28,6 @@ class Refusal(Enum):
     NO_NAME = "there is no interpreter's name after #!"
 
 
-@record
 class Shebang:
     """What the kernel makes of the buffer. Spans are [start, stop) in `buffer`.
 
@@ -39,12 +36,21 @@ class Shebang:
     the first NUL of the 256 bytes. `end`: where the kernel puts the terminating NUL.
     """
 
-    buffer: bytes
-    refusal: Refusal | None
-    newline: int | None = None
-    end: int = 0
-    name_span: tuple[int, int] = (0, 0)
-    argument_span: tuple[int, int] | None = None
+    __slots__ = ("argument_span", "buffer", "end", "name_span", "newline", "refusal")
+
+    def __init__(
+        self,
+        buffer: bytes,
+        refusal: Refusal | None,
+        newline: int | None = None,
+        end: int = 0,
+    ) -> None:
+        self.buffer = buffer
+        self.refusal = refusal
+        self.newline = newline
+        self.end = end
+        self.name_span = (0, 0)
+        self.argument_span: tuple[int, int] | None = None
 
     @property
     def interpreter(self) -> bytes:

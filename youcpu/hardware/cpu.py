@@ -74,6 +74,8 @@ class Cpu:
         self._stale_code = False
         #: Whether uc_emu_start is under way, so that a door is open.
         self._running = False
+        self._watcher: Callable[[int, int], None] | None = None
+        self._watch_handle: Any = None
         #: Registers before an instruction that must not have happened.
         self._undo: bytes | None = None
         engine = ctypes.c_void_p()
@@ -317,14 +319,17 @@ class Cpu:
 
     def _syscall_length(self, site: int) -> int:
         """Bytes of the SYSCALL at RIP: 2, and its prefixes. A program has few such places."""
-        code = self._fetch(site, 16)
+        code = self.fetch(site, min(15, 0x1000 - (site & 0xFFF)))
         length = code.find(b"\x0f\x05") + 2 if b"\x0f\x05" in code else 2
         if len(self._syscall_lengths) < 4096:
             self._syscall_lengths[site] = length
         return length
 
-    def _fetch(self, address: int, size: int) -> bytes:
-        """Bytes at a virtual address, up to the end of its page, by the tables of CR3."""
+    def fetch(self, address: int, size: int) -> bytes:
+        """Bytes at a virtual address that the CPU just executed, by the tables of CR3."""
+        rest = (address & 0xFFF) + size - 0x1000
+        if rest > 0:
+            return self.fetch(address, size - rest) + self.fetch((address | 0xFFF) + 1, rest)
         quads = self.ram.quads
         table = self.state[CR3] & PTE_ADDRESS
         for shift in (39, 30, 21):
@@ -332,7 +337,7 @@ class Cpu:
             table = entry & PTE_ADDRESS
         physical = quads[(table >> 3) + (address >> 12 & 511)] & PTE_ADDRESS
         physical |= address & 0xFFF
-        return bytes(self.ram.bytes[physical : min(physical + size, (physical | 0xFFF) + 1)])
+        return bytes(self.ram.bytes[physical : physical + size])
 
     def _sysenter(self, _data: Any) -> None:
         if self._undo is not None:
@@ -440,6 +445,7 @@ class Cpu:
         if self._stale_code:
             self._stale_code = False
             self._syscall_lengths.clear()
+            self._update_watch()
             self._control(uc.CTL_TB_FLUSH)
         self.restore()
         count = 0
@@ -463,9 +469,43 @@ class Cpu:
         elif error:
             self._check(error)
 
+    def limit(self, blocks: int) -> None:
+        """From within a door: let the current run() go on for `blocks` blocks at most.
+
+        Where only instructions are counted (no native counter) it stops at once instead.
+        """
+        counter = self._counter
+        if counter is None:
+            self.stop()
+        elif counter[0] > blocks:
+            self._loaded -= counter[0] - blocks
+            counter[0] = blocks
+
     def stop(self) -> None:
         """Return from run() after the current instruction. Only from within a door (trap 5)."""
         self._library.uc_emu_stop(self._engine)
+
+    def watch_instructions(self, listener: Callable[[int, int], None] | None) -> None:
+        """Call `listener(address, size)` before each instruction; None: not any more.
+
+        Hundreds of times slower than running (trap 7). RIP in `state` is not up to date.
+        """
+        self._watcher = listener
+        self.flush_code()  # hooks are compiled into the translations
+
+    def _update_watch(self) -> None:
+        if self._watcher is not None and self._watch_handle is None:
+
+            def callback(address: int, size: int, _data: Any) -> None:
+                if self._watcher is not None:
+                    self.save()
+                    self._watcher(address, size)
+
+            hook = uc.CodeHook(self._guard(callback))
+            self._watch_handle = self._add_hook(uc.HOOK_CODE, hook)
+        elif self._watcher is None and self._watch_handle is not None:
+            self._check(self._library.uc_hook_del(self._engine, self._watch_handle))
+            self._watch_handle = None
 
     # -- memory management -------------------------------------------------------------
 

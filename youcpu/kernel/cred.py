@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-
-from youcpu.record import record
-
 #: include/uapi/linux/capability.h: capabilities 0-40 of Linux 5.9 and later.
 ALL_CAPABILITIES = (1 << 41) - 1
 CAP_CHOWN = 0
@@ -15,26 +12,56 @@ CAP_FSETID = 4
 CAP_KILL = 5
 CAP_SETGID = 6
 CAP_SETUID = 7
+CAP_SYS_RAWIO = 17
 CAP_SYS_ADMIN = 21
 CAP_SYS_NICE = 23
 CAP_SYS_RESOURCE = 24
 CAP_MKNOD = 27
 
 
-@record
 class Credentials:
     """Real, effective, saved and file-system ids; `groups` are the supplementary ones."""
 
-    uid: int
-    gid: int
-    euid: int
-    egid: int
-    suid: int
-    sgid: int
-    fsuid: int
-    fsgid: int
-    groups: tuple[int, ...] = ()
-    effective: int = 0
+    __slots__ = (
+        "effective",
+        "egid",
+        "euid",
+        "fsgid",
+        "fsuid",
+        "gid",
+        "groups",
+        "sgid",
+        "suid",
+        "uid",
+    )
+
+    def __init__(
+        self,
+        uid: int,
+        gid: int,
+        euid: int,
+        egid: int,
+        suid: int,
+        sgid: int,
+        fsuid: int,
+        fsgid: int,
+        groups: tuple[int, ...] = (),
+        effective: int = 0,
+    ) -> None:
+        self.uid = uid
+        self.gid = gid
+        self.euid = euid
+        self.egid = egid
+        self.suid = suid
+        self.sgid = sgid
+        self.fsuid = fsuid
+        self.fsgid = fsgid
+        self.groups = groups
+        self.effective = effective
+
+    def prepare(self) -> Credentials:
+        """A copy to be changed: prepare_creds()."""
+        return Credentials(*[getattr(self, name) for name in _FIELDS])
 
     @classmethod
     def of(cls, uid: int, gid: int, groups: tuple[int, ...] = ()) -> Credentials:
@@ -46,11 +73,16 @@ class Credentials:
         """What access(2) checks by: the real ids; root's capabilities by the real uid."""
         if self.fsuid == self.uid and self.fsgid == self.gid:
             return self
-        from youcpu.record import replace
-
-        effective = self.effective if self.uid == 0 else 0
-        return replace(self, fsuid=self.uid, fsgid=self.gid, effective=effective)
+        new = self.prepare()
+        new.fsuid, new.fsgid = self.uid, self.gid
+        if self.uid:
+            new.effective = 0
+        return new
 
     def capable(self, capability: int) -> bool:
         """Whether the effective set has it (inside this machine only)."""
         return bool(self.effective >> capability & 1)
+
+
+#: In the order of the constructor.
+_FIELDS = ("uid", "gid", "euid", "egid", "suid", "sgid", "fsuid", "fsgid", "groups", "effective")

@@ -49,7 +49,8 @@ from youcpu.hardware.memory import OutOfFrames
 from youcpu.hardware.paging import PF_INSTR, PF_PRESENT, PF_USER, PF_WRITE
 from youcpu.kernel.clock import NS_PER_FAULT, NS_PER_SYSCALL
 from youcpu.kernel.errors import Blocked, KernelError
-from youcpu.kernel.exit import do_group_exit, stop_group
+from youcpu.kernel.exit import do_group_exit, is_orphaned, stop_group
+from youcpu.kernel.futex import FutexWaiter
 from youcpu.kernel.kernel_half import INT80_VECTOR, USER_CS, USER_DS
 from youcpu.kernel.mm.fault import BadAccess, OutOfMemory, handle_mm_fault
 from youcpu.kernel.mm.mm import TASK_SIZE
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from youcpu.kernel.task import Task
 
 _MASK = (1 << 64) - 1
+RESTART_SYSCALL = 219
 _RESTARTS = (ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK)
 
 
@@ -122,7 +124,8 @@ class Entry:
             self.out_of_memory(task)
             result = -Errno.ENOMEM
         except Blocked as blocked:
-            if not task.signal_pending:
+            pending = task.fatal_signal_pending if blocked.killable else task.signal_pending
+            if not pending:
                 if call.event is not None and task.call is None:
                     self.probes.blocked(task, call.event)
                 task.call = call
@@ -130,11 +133,14 @@ class Entry:
                 self.cpu.stop()
                 return
             result = -blocked.restart
+            if blocked.restart == ERESTART_RESTARTBLOCK:
+                remember_restart(task, call)
         self._finish(task, call, result)
 
     def _finish(self, task: Task, call: PendingCall, result: int) -> None:
         task.call = None
-        task.restart = None
+        if task.restart is not None:
+            task.drop_restart()
         task.end_signal_wait()
         if task.exited:
             self.cpu.stop()
@@ -144,6 +150,8 @@ class Entry:
             self.probes.leave(task, call.row, call.event, result)
         if task.pending.mask or task.group.pending.mask or task.restore_mask is not None:
             self.exit_to_user(task, call.number if -result in _RESTARTS else None)
+        elif -result in _RESTARTS:
+            self._restart_without_handler(call.number)
         mm = task.mm
         if mm.stale_tlb or mm.stale_code:
             self.flush(task)
@@ -253,7 +261,6 @@ class Entry:
     def exit_to_user(self, task: Task, restart: int | None) -> None:
         """exit_to_user_mode_loop(): deliver signals; `restart` is the number of a call that a
         signal interrupted and RAX holds its ERESTART code."""
-        state = self.state
         while task.state == RUNNING and not task.exited:
             info = dequeue_signal(task)
             if info is None:
@@ -279,14 +286,23 @@ class Entry:
         if task.exited:
             self.cpu.stop()
             return
-        if restart is not None and task.state == RUNNING:
-            state[RAX] = restart
-            state[RIP] -= 2
+        if task.state != RUNNING:
+            # A job-control stop: what becomes of the call is decided when the task goes on.
+            task.interrupted = restart
+            self.cpu.stop()
+            return
+        if restart is not None:
+            self._restart_without_handler(restart)
         if task.restore_mask is not None:
             task.set_blocked(task.restore_mask)
             task.restore_mask = None
-        if task.state != RUNNING:
-            self.cpu.stop()
+
+    def _restart_without_handler(self, number: int) -> None:
+        """The program executes the call again; one with a timeout through restart_syscall(2)."""
+        state = self.state
+        again = state[RAX] == -ERESTART_RESTARTBLOCK & _MASK
+        state[RAX] = RESTART_SYSCALL if again else number
+        state[RIP] -= 2
 
     def _restart_with_handler(self, number: int, restart: bool) -> None:
         """A handler runs: the call fails with EINTR unless it is to be restarted after it."""
@@ -304,7 +320,9 @@ class Entry:
             dumped = action is DefaultAction.CORE and task.kernel.core_dumps
             do_group_exit(task, info.signo | (0x80 if dumped else 0))
         elif action is DefaultAction.STOP:
-            stop_group(task, info.signo)
+            groups = list(self.kernel.groups.values())
+            if info.signo == Sig.SIGSTOP or not is_orphaned(groups, task.group.pgid):
+                stop_group(task, info.signo)
 
 
 #: Vector -> signal and si_code (SI_KERNEL: no address is told).
@@ -330,12 +348,23 @@ def prepare_to_run(task: Task) -> bool:
     entry: Entry = task.kernel.entry
     if task.call is not None:
         entry.resume_call(task)
-    elif task.signal_pending:
-        entry.exit_to_user(task, None)
+    elif task.signal_pending or task.interrupted is not None:
+        restart, task.interrupted = task.interrupted, None
+        entry.exit_to_user(task, restart)
     if task.exited or task.state != RUNNING:
         return False
     entry.flush(task)
     return True
+
+
+def remember_restart(task: Task, call: PendingCall) -> None:
+    """set_restart_fn(): what restart_syscall(2) will go on with."""
+    if call.number == RESTART_SYSCALL and task.restart_block is not None:
+        call = task.restart_block[0]
+    memory = task.restart
+    if isinstance(memory, FutexWaiter):
+        memory = memory.deadline_ns
+    task.restart_block = (call, memory)
 
 
 def float_exception_code(image: bytes, simd: bool) -> int:

@@ -24,6 +24,7 @@ class Blocked(Exception):
     `deadline_ns`: virtual time (monotonic) at which it is run again in any case.
     `restart`: the ERESTART code (or Errno.EINTR) that a signal makes of the wait.
     A handler that must remember something between the runs keeps it in `task.restart`.
+    `killable`: only a deadly signal ends the wait.
     `progress`: bytes moved so far; where a signal ends the wait they are the result, not EINTR.
     """
 
@@ -33,9 +34,11 @@ class Blocked(Exception):
         deadline_ns: int | None = None,
         restart: int = ERESTARTSYS,
         progress: int = 0,
+        killable: bool = False,
     ) -> None:
         super().__init__()
         self.queue = queue
         self.deadline_ns = deadline_ns
         self.restart = restart
         self.progress = progress
+        self.killable = killable

@@ -5,22 +5,28 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+from youcpu.abi.signal import Sig
 from youcpu.hardware.cpu import CR3, Cpu
 from youcpu.hardware.memory import FrameAllocator, Ram
 from youcpu.kernel.clock import Clock
+from youcpu.kernel.cred import Credentials
 from youcpu.kernel.entry import Entry
+from youcpu.kernel.exit import notify_job_control
+from youcpu.kernel.futex import Futexes
 from youcpu.kernel.kernel_half import KernelHalf
 from youcpu.kernel.mm.mm import MM
 from youcpu.kernel.probes import Probes
+from youcpu.kernel.rlimit import Rlimits
 from youcpu.kernel.sched import Scheduler
 from youcpu.kernel.signal import SigInfo, send_signal
+from youcpu.kernel.task import ThreadGroup
 from youcpu.kernel.timer import TimerQueue
 from youcpu.kernel.vfs.mount import Vfs
 from youcpu.trace.tracer import Tracer
 
 if TYPE_CHECKING:
     from youcpu.kernel.exec.binfmt_misc import BinfmtMisc
-    from youcpu.kernel.task import Task, ThreadGroup
+    from youcpu.kernel.task import Task
     from youcpu.kernel.vfs.file import File
 
 #: What uname(2) says: the Linux whose answers the kernel gives.
@@ -50,12 +56,19 @@ class Kernel:
         self.tasks: dict[int, Task] = {}
         self.groups: dict[int, ThreadGroup] = {}
         self._last_pid = 0
+        #: PID 1: adopts orphans and reaps them at once; no program runs as it.
+        self.init = ThreadGroup(1, Credentials.of(0, 0), Rlimits())
+        self.groups[1] = self.init
+        self.futexes = Futexes()
+        #: Foreground process group of the controlling terminal, and its session.
+        self.foreground_pgid = self.terminal_sid = 0
         self.hostname = b"youcpu"
         self.domainname = b"(none)"
         self.release = RELEASE
         self.vfs = Vfs(self)
         #: Formats that the user registered; None: not mounted.
         self.binfmt_misc: BinfmtMisc | None = None
+        self.first_pid = 0
         #: What the first program ended with; set once by its exit.
         self.init_status: int | None = None
         #: Whether the host's kernel would have written core files ("core dumped").
@@ -104,7 +117,21 @@ class Kernel:
     def on_exec(self, task: Task) -> None:
         """The task has a new address space."""
 
+    def process_continued(self, group: ThreadGroup) -> None:
+        """SIGCONT ended a job-control stop."""
+        notify_job_control(group, "continued")
+
     def process_ended(self, group: ThreadGroup) -> None:
         """The last thread of a process is gone."""
-        if self.init_status is None:
+        if group.pid == self.first_pid and self.init_status is None:
             self.init_status = group.exit_status
+
+    def disassociate_terminal(self, group: ThreadGroup) -> None:
+        """A session leader ended: its foreground group hangs up."""
+        if group.sid != self.terminal_sid or not self.foreground_pgid:
+            return
+        for member in list(self.groups.values()):
+            if member.pgid == self.foreground_pgid and member.threads:
+                for signo in (Sig.SIGHUP, Sig.SIGCONT):
+                    send_signal(member.threads[0], SigInfo(int(signo)))
+        self.foreground_pgid = 0

@@ -12,7 +12,15 @@ from youcpu.kernel.mm.uaccess import copy_from_user_partial
 from youcpu.kernel.sigframe import pack_siginfo
 from youcpu.kernel.vfs.dcache import d_path
 from youcpu.trace.capture import enter, leave
-from youcpu.trace.events import BlockedEvent, ExitEvent, FaultEvent, SignalEvent, SyscallEvent
+from youcpu.trace.events import (
+    BlockedEvent,
+    ExitEvent,
+    FaultEvent,
+    ForkEvent,
+    SignalEvent,
+    SwitchEvent,
+    SyscallEvent,
+)
 from youcpu.trace.tracer import Tracer
 
 if TYPE_CHECKING:
@@ -109,6 +117,27 @@ class Probes:
                 siginfo_value(pack_siginfo(info), self._capture(task)),
             )
         )
+
+    def fork(self, task: Task, child: Task, how: str) -> None:
+        """A task was made."""
+        if self.tracer.forks:
+            thread = child.group is task.group
+            event = ForkEvent(task.pid, self.clock.realtime_ns(), child.pid, how, thread)
+            self.tracer.emit(event)
+
+    def switch(self, previous: int, following: int, reason: str) -> None:
+        """The CPU goes from one task to another; 0: nobody."""
+        self.tracer.emit(SwitchEvent(previous, self.clock.realtime_ns(), following, reason))
+
+    def superseded(self, task: Task, pid: int) -> None:
+        """A thread takes over its process's PID by execve(2)."""
+        for table in (self._captures, self._open):
+            table.pop(pid, None)
+        call = self._open.pop(task.pid, None)
+        self._captures.pop(task.pid, None)
+        if call is not None:
+            call.pid = pid
+            self._open[pid] = call
 
     def exit(self, task: Task, status: int, thread: bool) -> None:
         """A task is gone; `status` as wait4(2) gives it."""

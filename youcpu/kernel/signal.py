@@ -128,6 +128,9 @@ def send_signal(task: Task, info: SigInfo, to_thread: bool = False) -> None:
             thread.pending.flush(mask)
             thread.unstop()
         task.group.pending.flush(mask)
+        if task.group.stop_signal:
+            task.group.stop_signal = 0
+            task.kernel.process_continued(task.group)
     elif signo in _STOPS:
         mask = 1 << (Sig.SIGCONT - 1)
         task.group.pending.flush(mask)
@@ -137,14 +140,23 @@ def send_signal(task: Task, info: SigInfo, to_thread: bool = False) -> None:
         return
     pending = task.pending if to_thread else task.group.pending
     pending.add(info)
-    targets = [task] if to_thread else task.group.threads
-    for thread in targets:
-        if not thread.blocked >> (signo - 1) & 1 or signo == Sig.SIGKILL:
-            thread.signal_wake_up(signo == Sig.SIGKILL)
-            if signo != Sig.SIGKILL:
-                break
+    if signo == Sig.SIGKILL:
+        for thread in list(task.group.threads):
+            thread.signal_wake_up(True)
+    else:
+        taker = task if to_thread else _who_takes(task, signo)
+        if taker is not None:
+            taker.signal_wake_up(False)
     for queue in signal_queues(task):
         queue.wake_up()
+
+
+def _who_takes(task: Task, signo: int) -> Task | None:
+    """complete_signal(): the addressed thread if it can, another one else."""
+    bit = 1 << (signo - 1)
+    if not task.blocked & bit:
+        return task
+    return next((thread for thread in task.group.threads if not thread.blocked & bit), None)
 
 
 def signal_queues(task: Task) -> list[WaitQueue]:

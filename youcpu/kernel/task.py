@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from youcpu.abi.signal import SS_DISABLE, Sig
 from youcpu.kernel.errors import Blocked
 from youcpu.kernel.signal import Pending, SignalHandlers
-from youcpu.kernel.wait import WaitQueue
+from youcpu.kernel.wait import WaitEntry, WaitQueue
 
 if TYPE_CHECKING:
     from youcpu.kernel.cred import Credentials
@@ -19,7 +19,44 @@ if TYPE_CHECKING:
     from youcpu.kernel.vfs.namei import FsStruct
     from youcpu.trace.events import SyscallEvent
 
+_SIGKILL_BIT = 1 << (Sig.SIGKILL - 1)
+
 RUNNING, SLEEPING, STOPPED, ZOMBIE = "R", "S", "T", "Z"
+
+
+class SchedEntity:
+    """What the scheduler keeps of a task: struct sched_entity, sched_info. Times in ns."""
+
+    __slots__ = (
+        "cpu_ns",
+        "deadline",
+        "enqueued_ns",
+        "first_run_ns",
+        "lag",
+        "queued",
+        "sequence",
+        "slices",
+        "start_ns",
+        "switches",
+        "vruntime",
+        "wait_ns",
+        "weight",
+    )
+
+    def __init__(self) -> None:
+        self.queued = False
+        self.weight = 1024
+        self.vruntime = 0
+        self.deadline = 0
+        self.lag = 0
+        self.sequence = 0
+        self.cpu_ns = self.wait_ns = 0
+        self.start_ns = 0
+        self.enqueued_ns = 0
+        self.first_run_ns: int | None = None
+        self.slices = 0
+        #: Voluntary and involuntary.
+        self.switches = [0, 0]
 
 
 class ThreadGroup:
@@ -34,12 +71,24 @@ class ThreadGroup:
         self.sid = pid
         self.pending = Pending()
         self.signalfd_queue = WaitQueue()
+        #: pidfds: woken when the process ends.
+        self.exit_queue = WaitQueue()
         self.child_queue = WaitQueue()
         self.rlimits = rlimits
         #: Wait status as wait4(2) gives it; None while the process lives.
         self.exit_status: int | None = None
         self.exit_signal = int(Sig.SIGCHLD)
+        #: Wait status of the first thread, which counts where no one called exit_group.
+        self.leader_status = 0
+        #: Ended and not yet waited for.
+        self.zombie = False
         self.start_ns = 0
+        #: CPU time of threads that are gone; what reaped children used, faults too.
+        self.cpu_ns = 0
+        self.children_cpu_ns = 0
+        self.children_minor_faults = self.children_major_faults = 0
+        self.max_rss_pages = self.children_max_rss_pages = 0
+        self.switches = [0, 0]  # voluntary, involuntary
         #: ITIMER_REAL, VIRTUAL, PROF: (timer, interval in ns).
         self.itimers: dict[int, tuple[Timer, int]] = {}
         self.posix_timers: dict[int, Any] = {}
@@ -47,8 +96,18 @@ class ThreadGroup:
         #: Ids that decide who may signal the process.
         self.leader_cred: Credentials = cred
         self.did_exec = False
-        #: Signal of a job-control stop.
+        #: PR_SET_CHILD_SUBREAPER
+        self.subreaper = False
+        #: Signal of a job-control stop, 0: it runs.
         self.stop_signal = 0
+        #: What wait(2) has not told yet: "stopped", "continued" or nothing.
+        self.job_news = ""
+        self.comm = b""
+
+    @property
+    def leader(self) -> Task | None:
+        """The thread whose id is the process's, as long as it lives."""
+        return next((task for task in self.threads if task.pid == self.pid), None)
 
 
 class PendingCall:
@@ -103,6 +162,14 @@ class Task:
         #: What a blocked system call remembers for its next run; None at its first.
         self.restart: Any = None
         self._wait_timer: Timer | None = None
+        self.wait_queue: WaitQueue | None = None
+        #: Number of the call that a signal interrupted, while its restart is undecided.
+        self.interrupted: int | None = None
+        #: restart_syscall(2): the call and what it remembered.
+        self.restart_block: tuple[PendingCall, Any] | None = None
+        #: vfork: who waits until this task lets go of the address space.
+        self.vfork_done: WaitQueue | None = None
+        self.sched = SchedEntity()
         self.clear_child_tid = 0
         self.robust_list = 0
         #: rseq: address, length, signature.
@@ -131,6 +198,7 @@ class Task:
         self.state = SLEEPING
         if blocked.queue is not None:
             blocked.queue.waiters.append(self)
+            self.wait_queue = blocked.queue
         if blocked.deadline_ns is not None:
             self._wait_timer = self.kernel.timers.add(blocked.deadline_ns, self.wake)
 
@@ -138,17 +206,32 @@ class Task:
         """Runnable again; its system call runs once more."""
         if self.state != SLEEPING:
             return
+        self.leave_queues()
+        self.state = RUNNING
+        self.kernel.scheduler.enqueue(self)
+
+    def leave_queues(self) -> None:
+        """Nothing that the sleep was waiting for wakes the task any more."""
         if self._wait_timer is not None:
             self._wait_timer.cancel()
             self._wait_timer = None
-        self.state = RUNNING
-        self.kernel.scheduler.enqueue(self)
+        if self.wait_queue is not None:
+            if self in self.wait_queue.waiters:
+                self.wait_queue.waiters.remove(self)
+            self.wait_queue = None
 
     def signal_wake_up(self, fatal: bool) -> None:
         """A signal is there: a sleeper wakes, SIGKILL ends a stop too."""
         if fatal and self.state == STOPPED:
             self.unstop()
         self.wake()
+
+    def stop(self) -> None:
+        """A job-control stop. A call that slept is run again when the task goes on."""
+        if self.state == RUNNING:
+            self.kernel.scheduler.dequeue(self)
+        self.leave_queues()
+        self.state = STOPPED
 
     def unstop(self) -> None:
         """SIGCONT: go on after a job-control stop."""
@@ -163,9 +246,26 @@ class Task:
         """Whether a signal waits that is not blocked."""
         return bool((self.pending.mask | self.group.pending.mask) & ~self.blocked)
 
+    @property
+    def fatal_signal_pending(self) -> bool:
+        """Whether SIGKILL waits."""
+        return bool((self.pending.mask | self.group.pending.mask) & _SIGKILL_BIT)
+
     def set_blocked(self, mask: int) -> None:
         """The mask of blocked signals; SIGKILL and SIGSTOP are never in it (the caller's)."""
         self.blocked = mask
+
+    def drop_restart(self) -> None:
+        """The call that waited is over: what it left in queues goes."""
+        restart, self.restart = self.restart, None
+        if isinstance(restart, WaitEntry):
+            restart.cancel()
+
+    def unshare_files(self) -> None:
+        """A descriptor table of its own: unshare_files()."""
+        if self.files.refs > 1:
+            shared, self.files = self.files, self.files.copy()
+            shared.put()
 
     def end_signal_wait(self) -> None:
         """rt_sigtimedwait is over: the awaited signals are blocked again."""

@@ -9,6 +9,15 @@ if TYPE_CHECKING:
     from youcpu.kernel.task import Task
 
 
+class WaitEntry:
+    """What a waiting call has left elsewhere (Task.restart); taken back when the call ends."""
+
+    __slots__ = ()
+
+    def cancel(self) -> None:
+        """The call is over, however it ended."""
+
+
 class WaitQueue:
     """Tasks that sleep until something happens to the object that owns the queue.
 
@@ -27,6 +36,7 @@ class WaitQueue:
         if self.waiters:
             waiters, self.waiters = self.waiters, []
             for task in waiters:
+                task.wait_queue = None
                 task.wake()
         if self.listeners:
             for queue in list(self.listeners):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from youcpu.record import field, record
 
-@dataclass(slots=True)
+
+@record
 class SourceView:
     """Where the tables come from."""
 
@@ -40,7 +41,7 @@ class RangeRow(NamedTuple):
     owner: str
 
 
-@dataclass(slots=True)
+@record
 class StepView:
     """One level of a walk."""
 
@@ -56,7 +57,7 @@ class StepView:
     story: str  # the same as a sentence, with its rule and source
 
 
-@dataclass(slots=True)
+@record
 class VerdictView:
     """Whether an access passes."""
 
@@ -70,7 +71,7 @@ class VerdictView:
     updates: list[tuple[int, int]]  # (physical address of an entry, new value)
 
 
-@dataclass(slots=True)
+@record
 class WalkView:
     """Where one address leads."""
 
@@ -88,7 +89,7 @@ class WalkView:
     verdict: VerdictView | None = None
 
 
-@dataclass(slots=True)
+@record
 class LevelView:
     """Tables of one level."""
 
@@ -97,7 +98,7 @@ class LevelView:
     tables: int
 
 
-@dataclass(slots=True)
+@record
 class StatsView:
     """What an address space is made of."""
 
@@ -135,7 +136,7 @@ class DiffRow(NamedTuple):
     detail: str
 
 
-@dataclass(slots=True)
+@record
 class QuizView:
     """One question: translate it by hand."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from youcpu.abi.args import Capture, Marker, SignedLong
+from youcpu.abi.args import Capture, Marker
 from youcpu.abi.values import PENDING, Remark
 from youcpu.trace.events import SyscallEvent
 
@@ -45,7 +45,8 @@ class _Plan:
         self.changes = tuple((i, m.changed) for i, m in enumerate(markers) if m.changes)
         self.decides = tuple((i, m.outcome) for i, m in enumerate(markers) if m.decides_result)
         returns = row.returns
-        self.result = None if type(returns) is SignedLong else returns.captured_result
+        plain = type(returns).captured_result is Marker.captured_result
+        self.result = None if plain else returns.captured_result
 
 
 def _plan(row: Row) -> _Plan:

@@ -13,6 +13,7 @@ from youcpu.trace.events import (
     Event,
     ExecEvent,
     FaultEvent,
+    ForkEvent,
     InstructionEvent,
     MapsEvent,
     SignalEvent,
@@ -42,6 +43,7 @@ class Tracer:
         "exec_stages",
         "faults",
         "fd_paths",
+        "forks",
         "instructions",
         "maps",
         "signals",
@@ -80,6 +82,7 @@ class Tracer:
         self.syscalls = self._wants(SyscallEvent)
         self.signals = self._wants(SignalEvent)
         self.faults = self._wants(FaultEvent)
+        self.forks = self._wants(ForkEvent)
         self.switches = self._wants(SwitchEvent)
         self.instructions = self._wants(InstructionEvent)
         self.maps = self._wants(MapsEvent)

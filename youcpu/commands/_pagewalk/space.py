@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
 from youcpu.hardware.paging import RIGHT_U, RIGHT_W, RIGHT_X, PagingRegisters, PhysicalMemory
 from youcpu.hardware.paging_tables import AddressSpaceTables, Range
+from youcpu.record import field, record
 from youcpu.render.pagewalk_view import PageRow, RangeRow, SourceView
 
 RIGHTS_TEXT = {
@@ -46,7 +46,7 @@ class Area(NamedTuple):
     name: str
 
 
-@dataclass
+@record
 class Space:
     """One CR3 over one memory. `areas` are sorted; empty where nobody knows them."""
 

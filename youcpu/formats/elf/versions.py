@@ -108,13 +108,13 @@ class Versions:
                 if data is None:
                     break
                 _, _, _, aux, following = self._verneed.unpack(data)
-                self._needs_of_file(offset + aux, self._needs)
+                self.needs_of_file(offset + aux, self._needs)
                 if following == 0:
                     break
                 offset += following
         return self._needs
 
-    def _needs_of_file(self, offset: int, needs: dict[int, int]) -> None:
+    def needs_of_file(self, offset: int, needs: dict[int, int]) -> None:
         for _ in range(CHAIN_LIMIT):
             data = self.elf.image.read(offset, self._vernaux.size, "version need aux (3)")
             if data is None:

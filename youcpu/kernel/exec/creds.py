@@ -32,15 +32,8 @@ def exec_credentials(bprm: LinuxBinprm) -> Credentials:
         # Set-group-ID without the group's x bit once meant mandatory locking.
         if inode.mode & (stat.S_ISGID | stat.S_IXGRP) == stat.S_ISGID | stat.S_IXGRP:
             egid = inode.gid
-    from youcpu.record import replace
-
-    return replace(
-        old,
-        euid=euid,
-        egid=egid,
-        suid=euid,
-        sgid=egid,
-        fsuid=euid,
-        fsgid=egid,
-        effective=ALL_CAPABILITIES if euid == 0 else 0,
-    )
+    new = old.prepare()
+    new.euid = new.suid = new.fsuid = euid
+    new.egid = new.sgid = new.fsgid = egid
+    new.effective = ALL_CAPABILITIES if euid == 0 else 0
+    return new

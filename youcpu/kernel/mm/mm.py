@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 #: End of user addresses with 4-level tables (TASK_SIZE_MAX): the last page stays unused.
 TASK_SIZE = 0x7FFF_FFFF_F000
-MMAP_MIN_ADDR = 0x10000
+#: vm.mmap_min_addr, as an upstream kernel has it; Debian raises it to 65536.
+MMAP_MIN_ADDR = 0x1000
 #: vm.max_map_count
 MAX_MAP_COUNT = 65530
 
@@ -56,6 +57,8 @@ class MM:
         self.stack_limit = 8 << 20
         self.address_limit = (1 << 64) - 1
         self.data_limit = (1 << 64) - 1
+        #: What MAP_FIXED may not go below: 0 for CAP_SYS_RAWIO, cap_mmap_addr().
+        self.lowest_fixed = MMAP_MIN_ADDR
         self.executable_stack = False
         self.read_implies_exec = False
         self.dumpable = 1
@@ -71,18 +74,21 @@ class MM:
 
     # -- leaf entries ----------------------------------------------------------------------
 
-    def zap_range(self, start: int, end: int) -> None:
-        """Clear all leaf entries in [start, end) and give their frames back."""
+    def zap_range(self, start: int, end: int) -> int:
+        """Clear all leaf entries in [start, end) and give their frames back; how many."""
+        pages = 0
         quads, put = self.ram.quads, self.frames.put
         zero = self.zero_frame
         for _, slot, entry in self.page_table.entries(start, end):
             quads[slot] = 0
             frame = (entry & PTE_ADDRESS) >> PAGE_SHIFT
             if frame != zero:
+                pages += 1
                 if not entry & PTE_NX:
                     self._forget_code(frame)
                 put(frame)
             self.stale_tlb = True
+        return pages
 
     def _forget_code(self, frame: int) -> None:
         if self.frames.count(frame) == 1:
@@ -186,19 +192,20 @@ class MM:
                 if start < area.end:
                     self.zap_range(start, area.end)
 
-    def release(self) -> None:
-        """The last user is gone: exit_mmap()."""
+    def release(self) -> int:
+        """The last user is gone: exit_mmap(). Pages that were in memory."""
         for area in list(self.areas):
             self.areas.remove(area)
             if area.file is not None:
                 if area.file.inode.mapping is not None:
                     area.file.inode.mapping.mappers.discard(self)
                 area.file.put()
-        self.zap_range(0, TASK_SIZE + PAGE_SIZE)
+        pages = self.zap_range(0, TASK_SIZE + PAGE_SIZE)
         self.page_table.release()
         if self.exe_file is not None:
             self.exe_file.put()
             self.exe_file = None
+        return pages
 
     # -- access from the kernel --------------------------------------------------------------
 

@@ -60,7 +60,7 @@ def get_unmapped_area(mm: MM, hint: int, size: int, flags: int) -> int:
             raise KernelError(Errno.EINVAL)
         if hint > TASK_SIZE - size:
             raise KernelError(Errno.ENOMEM)
-        if hint < MMAP_MIN_ADDR:
+        if hint < mm.lowest_fixed:
             raise KernelError(Errno.EPERM)
         if flags & MAP_FIXED_NOREPLACE and mm.areas.overlapping(hint, hint + size):
             raise KernelError(Errno.EEXIST)

@@ -74,6 +74,14 @@ class PageTable:
                 if entry:
                     yield base + (i << 12), table + i, entry
 
+    def runs(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """(address, index in quads, entries) of the part of each leaf table in [start, end)."""
+        for key in self._tables(start, end):
+            base = key << 21
+            first = max(start, base)
+            last = min(end, base + (1 << 21))
+            yield first, self.leaf_tables[key] + (first - base >> 12), last - first >> 12
+
     def _tables(self, start: int, end: int) -> list[int]:
         """Keys of the leaf tables that touch [start, end), in order."""
         first, last = start >> 21, (end - 1) >> 21

@@ -180,6 +180,11 @@ class VmAreas:
             del self._areas[index + 1], self._starts[index + 1]
         return area
 
+    def append(self, area: VmArea) -> None:
+        """Add an area above all others, as it is: for a copy of an address space."""
+        self._areas.append(area)
+        self._starts.append(area.start)
+
     def remove(self, area: VmArea) -> None:
         """Take an area out."""
         index = bisect_left(self._starts, area.start)

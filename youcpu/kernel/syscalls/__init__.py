@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from importlib import import_module
 
-
 _NOT_FAMILIES = ("__init__", "table", "compat")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from youcpu.abi.args import Int, Long
-from youcpu.abi.args_file import AtFlags, DirFd, FallocateMode, Fd, Mode, Path
+from youcpu.abi.args_file import AtFlags, DirFd, FallocateMode, Fd, FileLength, Mode, Path
 from youcpu.abi.args_process import Gid, Uid
 from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_PATH
@@ -91,7 +91,7 @@ def fchownat(task: Task, dfd: DirFd, filename: Path, user: Uid, group: Gid, flag
 
 
 @syscall(76)
-def truncate(task: Task, path: Path, length: Long) -> Int:
+def truncate(task: Task, path: Path, length: FileLength) -> Int:
     if length < 0:
         raise KernelError(Errno.EINVAL)
     do_truncate(task, path_lookup(task, AT_FDCWD, path), length, open_for_writing=False)
@@ -99,7 +99,7 @@ def truncate(task: Task, path: Path, length: Long) -> Int:
 
 
 @syscall(77)
-def ftruncate(task: Task, fd: Fd, length: Long) -> Int:
+def ftruncate(task: Task, fd: Fd, length: FileLength) -> Int:
     if length < 0:
         raise KernelError(Errno.EINVAL)
     file = task.files.get(fd)

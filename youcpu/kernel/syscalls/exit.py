@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 @syscall(60)
 def exit_(task: Task, error_code: Int) -> Int:
     """_exit(2) of one thread."""
-    if len(task.group.threads) == 1:
-        do_group_exit(task, (error_code & 0xFF) << 8)
-    else:
-        do_exit(task)
+    do_exit(task, (error_code & 0xFF) << 8)
     return 0
 
 

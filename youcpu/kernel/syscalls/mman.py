@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from youcpu.abi.args import Addr, HexULong, Int, Size, ULong
+from youcpu.abi.args import Addr, HexULong, Int, Size
 from youcpu.abi.args_file import Fd
-from youcpu.abi.args_io import ReadBuffer
 from youcpu.abi.args_mm import (
     Madvice,
     MapFlags,
+    MincorePtr,
     MlockallFlags,
     MlockFlags,
     MremapAddr,
     MremapFlags,
     MsyncFlags,
+    PkeyRights,
     Prot,
 )
 from youcpu.abi.errno import Errno
@@ -261,7 +262,7 @@ def pkey_mprotect(task: Task, addr: Addr, length: Size, prot: Prot, pkey: Int) -
 
 
 @syscall(330, partial="the CPU has no protection keys")
-def pkey_alloc(task: Task, flags: ULong, rights: ULong) -> Int:
+def pkey_alloc(task: Task, flags: HexULong, rights: PkeyRights) -> Int:
     """pkey_alloc(2)."""
     raise KernelError(Errno.EINVAL if flags or rights & ~3 else Errno.ENOSPC)
 
@@ -385,7 +386,7 @@ def msync(task: Task, addr: Addr, length: Size, flags: MsyncFlags) -> Int:
 
 
 @syscall(27)
-def mincore(task: Task, addr: Addr, length: Size, vec: ReadBuffer) -> Int:
+def mincore(task: Task, addr: Addr, length: Size, vec: MincorePtr) -> Int:
     """mincore(2)."""
     if addr & (PAGE_SIZE - 1):
         raise KernelError(Errno.EINVAL)

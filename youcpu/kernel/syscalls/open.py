@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from youcpu.abi.args import Addr, Int, Size, UInt
+from youcpu.abi.args import Int, Size, UInt
 from youcpu.abi.args_file import (
     AccessMode,
     CloseRangeFlags,
@@ -15,6 +15,7 @@ from youcpu.abi.args_file import (
     Fd,
     Mode,
     OpenFlags,
+    OpenHowPtr,
     Path,
 )
 from youcpu.abi.errno import Errno
@@ -53,7 +54,6 @@ from youcpu.abi.fcntl import (
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.mm.uaccess import copy_from_user
 from youcpu.kernel.syscalls.table import syscall
-from youcpu.kernel.vfs.file import File
 from youcpu.kernel.vfs.inode import MAY_EXEC
 from youcpu.kernel.vfs.namei import (
     LOOKUP_DIRECTORY,
@@ -99,12 +99,7 @@ def open_fd(task: Task, dfd: int, path: bytes, flags: int, mode: int, resolve: i
         raise KernelError(Errno.EINVAL)
     task.files.lowest_free()
     file = do_open(task, dfd, path, flags & ~O_CLOEXEC, mode, resolve)
-    return install(task, file, bool(flags & O_CLOEXEC))
-
-
-def install(task: Task, file: File, cloexec: bool) -> int:
-    """A new open file gets a descriptor; it counts against guest RAM. Raises ENFILE, EMFILE."""
-    return task.files.install(file, cloexec)
+    return task.files.install(file, bool(flags & O_CLOEXEC))
 
 
 @syscall(2)
@@ -130,7 +125,7 @@ _RESOLVE = (
 
 
 @syscall(437)
-def openat2(task: Task, dfd: DirFd, filename: Path, how: Addr, usize: Size) -> Fd:
+def openat2(task: Task, dfd: DirFd, filename: Path, how: OpenHowPtr, usize: Size) -> Fd:
     if usize < _HOW.size:
         raise KernelError(Errno.EINVAL)
     if usize > 4096:

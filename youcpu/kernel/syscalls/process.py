@@ -5,11 +5,16 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from youcpu.abi.args import Addr, HexULong, Int, Long, Size, UInt
+from youcpu.abi.args import Addr, HexUInt, HexULong, Int, Long, Size
 from youcpu.abi.args_prctl import ArchPrctlAddr, ArchPrctlCode
 from youcpu.abi.args_process import (
     Gid,
+    GroupsIn,
+    GroupsPtr,
+    LongOut,
+    Persona,
     Pid,
+    RobustListOut,
     RobustListPtr,
     RseqPtr,
     Uid,
@@ -293,7 +298,7 @@ def setfsgid(task: Task, gid: Gid) -> Int:
 
 
 @syscall(115)
-def getgroups(task: Task, size: Int, list: Addr) -> Int:
+def getgroups(task: Task, size: Int, list: GroupsPtr) -> Int:
     """getgroups(2)."""
     groups = task.cred.groups
     if size < 0 or (size and size < len(groups)):
@@ -304,11 +309,11 @@ def getgroups(task: Task, size: Int, list: Addr) -> Int:
 
 
 @syscall(116)
-def setgroups(task: Task, size: Size, list: Addr) -> Int:
+def setgroups(task: Task, size: Int, list: GroupsIn) -> Int:
     """setgroups(2)."""
     if not task.cred.capable(CAP_SETGID):
         raise KernelError(Errno.EPERM)
-    if size > 65536:
+    if not 0 <= size <= 65536:
         raise KernelError(Errno.EINVAL)
     data = copy_from_user(task, list, size * 4)
     task.cred.groups = struct.unpack(f"<{size}I", data)
@@ -393,7 +398,7 @@ def set_robust_list(task: Task, head: RobustListPtr, len: Size) -> Long:
 
 
 @syscall(274)
-def get_robust_list(task: Task, pid: Pid, head_ptr: Addr, len_ptr: Addr) -> Long:
+def get_robust_list(task: Task, pid: Pid, head_ptr: RobustListOut, len_ptr: LongOut) -> Long:
     """get_robust_list(2)."""
     target = task.kernel.tasks.get(pid) if pid else task
     if target is None:
@@ -404,7 +409,7 @@ def get_robust_list(task: Task, pid: Pid, head_ptr: Addr, len_ptr: Addr) -> Long
 
 
 @syscall(334, partial="registration only: one CPU, critical sections are never aborted")
-def rseq(task: Task, rseq: RseqPtr, rseq_len: UInt, flags: HexULong, sig: HexULong) -> Int:
+def rseq(task: Task, rseq: RseqPtr, rseq_len: HexUInt, flags: HexULong, sig: HexULong) -> Int:
     """rseq(2)."""
     if flags & 1:
         if task.rseq[0] != rseq or not rseq:
@@ -429,7 +434,7 @@ def rseq(task: Task, rseq: RseqPtr, rseq_len: UInt, flags: HexULong, sig: HexULo
 
 
 @syscall(135)
-def personality(task: Task, persona: HexULong) -> HexULong:
+def personality(task: Task, persona: Persona) -> Persona:
     """personality(2)."""
     old = task.personality
     if persona & 0xFFFFFFFF != 0xFFFFFFFF:

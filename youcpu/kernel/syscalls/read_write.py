@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from youcpu.abi.args import Long, Size, ULong
+from youcpu.abi.args import Long, OffsetHigh, Size, ULong
 from youcpu.abi.args_file import Fd, RwfFlags, Whence
 from youcpu.abi.args_io import IovecIn, IovecOut, ReadBuffer, WriteBuffer
 from youcpu.abi.errno import Errno
@@ -106,7 +106,9 @@ def pwrite64(task: Task, fd: Fd, buf: WriteBuffer, count: Size, offset: Long) ->
 
 
 @syscall(295)
-def preadv(task: Task, fd: Fd, iov: IovecOut, iovcnt: ULong, pos_l: Long, pos_h: Long) -> Long:
+def preadv(
+    task: Task, fd: Fd, iov: IovecOut, iovcnt: ULong, pos_l: Long, pos_h: OffsetHigh
+) -> Long:
     if pos_l < 0:
         raise KernelError(Errno.EINVAL)
     file = task.files.get(fd)
@@ -116,7 +118,9 @@ def preadv(task: Task, fd: Fd, iov: IovecOut, iovcnt: ULong, pos_l: Long, pos_h:
 
 
 @syscall(296)
-def pwritev(task: Task, fd: Fd, iov: IovecIn, iovcnt: ULong, pos_l: Long, pos_h: Long) -> Long:
+def pwritev(
+    task: Task, fd: Fd, iov: IovecIn, iovcnt: ULong, pos_l: Long, pos_h: OffsetHigh
+) -> Long:
     if pos_l < 0:
         raise KernelError(Errno.EINVAL)
     file = task.files.get(fd)
@@ -137,7 +141,7 @@ def preadv2(
     iov: IovecOut,
     iovcnt: ULong,
     pos_l: Long,
-    pos_h: Long,
+    pos_h: OffsetHigh,
     flags: RwfFlags,
 ) -> Long:
     if flags & ~_RWF_SUPPORTED:
@@ -154,7 +158,7 @@ def pwritev2(
     iov: IovecIn,
     iovcnt: ULong,
     pos_l: Long,
-    pos_h: Long,
+    pos_h: OffsetHigh,
     flags: RwfFlags,
 ) -> Long:
     if flags & ~_RWF_SUPPORTED:

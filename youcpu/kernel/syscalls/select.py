@@ -5,10 +5,9 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from youcpu.abi.args import Addr, Int, Size, UInt
-from youcpu.abi.args_poll import FdSetPtr, PollFdsPtr
-from youcpu.abi.args_signal import SigsetIn
-from youcpu.abi.args_time import TimespecIn, TimevalIn
+from youcpu.abi.args import Int, Size, UInt
+from youcpu.abi.args_poll import FdSetPtr, PollFdsPtr, PpollTimeout, SelectTimeout
+from youcpu.abi.args_signal import Pselect6Sigmask, SigsetIn
 from youcpu.abi.errno import ERESTART_RESTARTBLOCK, ERESTARTNOHAND, Errno
 from youcpu.abi.poll import (
     POLLERR,
@@ -116,7 +115,7 @@ def poll(task: Task, ufds: PollFdsPtr, nfds: UInt, timeout_msecs: Int) -> Int:
 
 @syscall(271)
 def ppoll(
-    task: Task, ufds: PollFdsPtr, nfds: UInt, tsp: TimespecIn, sigmask: SigsetIn, sigsetsize: Size
+    task: Task, ufds: PollFdsPtr, nfds: UInt, tsp: PpollTimeout, sigmask: SigsetIn, sigsetsize: Size
 ) -> Int:
     timeout = timeout_of(task, tsp, 1)
     set_user_sigmask(task, sigmask, sigsetsize)
@@ -188,7 +187,9 @@ def _do_select(task: Task, n: int, addresses: tuple[int, int, int], timeout: int
 
 
 @syscall(23)
-def select(task: Task, n: Int, inp: FdSetPtr, outp: FdSetPtr, exp: FdSetPtr, tvp: TimevalIn) -> Int:
+def select(
+    task: Task, n: Int, inp: FdSetPtr, outp: FdSetPtr, exp: FdSetPtr, tvp: SelectTimeout
+) -> Int:
     timeout = timeout_of(task, tvp, 1000)
     count = _do_select(task, n, (inp, outp, exp), timeout)
     _store_left(task, tvp, timeout, 1000)
@@ -202,8 +203,8 @@ def pselect6(
     inp: FdSetPtr,
     outp: FdSetPtr,
     exp: FdSetPtr,
-    tsp: TimespecIn,
-    sig: Addr,
+    tsp: PpollTimeout,
+    sig: Pselect6Sigmask,
 ) -> Int:
     timeout = timeout_of(task, tsp, 1)
     if sig:

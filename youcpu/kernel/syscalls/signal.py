@@ -5,11 +5,13 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from youcpu.abi.args import Addr, Int, Long, Size
+from youcpu.abi.args import Int, Long, Size
 from youcpu.abi.args_process import Pid
 from youcpu.abi.args_signal import (
     SigactionIn,
     SigactionOut,
+    SiginfoIn,
+    SiginfoOut,
     Signal,
     SigprocmaskHow,
     SigsetIn,
@@ -137,7 +139,7 @@ def rt_sigpending(task: Task, set: SigsetOut, sigsetsize: Size) -> Int:
 
 @syscall(128)
 def rt_sigtimedwait(
-    task: Task, set: SigsetIn, info: Addr, timeout: TimespecIn, sigsetsize: Size
+    task: Task, set: SigsetIn, info: SiginfoOut, timeout: TimespecIn, sigsetsize: Size
 ) -> Int:
     """rt_sigtimedwait(2)."""
     mask = read_sigset(task, set, sigsetsize) & ~UNBLOCKABLE
@@ -168,6 +170,17 @@ def rt_sigsuspend(task: Task, mask: SigsetIn, sigsetsize: Size) -> Int:
         task.restore_mask = task.blocked
         task.set_blocked(new)
     raise Blocked(None, None, ERESTARTNOHAND)
+
+
+@syscall(219)
+def restart_syscall(task: Task) -> Long:
+    """restart_syscall(2): go on with a wait that a signal without a handler interrupted."""
+    if task.restart_block is None:
+        raise KernelError(Errno.EINTR)
+    call, remembered = task.restart_block
+    if task.restart is None:
+        task.restart = remembered
+    return call.row.dispatch(task, *call.arguments) or 0
 
 
 @syscall(34)
@@ -217,7 +230,8 @@ def _check_signal(signo: int) -> None:
         raise KernelError(Errno.EINVAL)
 
 
-def _kill_group(task: Task, group: ThreadGroup, info: SigInfo) -> None:
+def kill_group(task: Task, group: ThreadGroup, info: SigInfo) -> None:
+    """A signal to a process, zombies and init take it and do nothing. Raises EPERM."""
     if not may_signal(task, group, info.signo):
         raise KernelError(Errno.EPERM)
     if info.signo and group.threads:
@@ -245,7 +259,7 @@ def kill(task: Task, pid: Pid, sig: Signal) -> Int:
     sent = False
     for target in targets:
         try:
-            _kill_group(task, target, info)
+            kill_group(task, target, info)
             sent = True
         except KernelError as error:
             failure = error
@@ -283,7 +297,7 @@ def _send_to_thread(task: Task, tgid: int, tid: int, info: SigInfo) -> int:
     return 0
 
 
-def _read_siginfo(task: Task, address: int, signo: int) -> SigInfo:
+def read_siginfo(task: Task, address: int, signo: int) -> SigInfo:
     """A siginfo of the program's own making, for rt_sigqueueinfo."""
     _, errno, code, pid, uid, value = struct.unpack_from(
         "<iii4xiIQ", copy_from_user(task, address, 128)
@@ -292,25 +306,25 @@ def _read_siginfo(task: Task, address: int, signo: int) -> SigInfo:
 
 
 @syscall(129)
-def rt_sigqueueinfo(task: Task, pid: Pid, sig: Signal, info: Addr) -> Int:
+def rt_sigqueueinfo(task: Task, pid: Pid, sig: Signal, info: SiginfoIn) -> Int:
     """rt_sigqueueinfo(2)."""
-    queued = _read_siginfo(task, info, sig)
+    queued = read_siginfo(task, info, sig)
     if (queued.code >= 0 or queued.code == SI_TKILL) and pid != task.tgid:
         raise KernelError(Errno.EPERM)
     group = task.kernel.groups.get(pid)
     if group is None:
         raise KernelError(Errno.ESRCH)
     _check_signal(sig)
-    _kill_group(task, group, queued)
+    kill_group(task, group, queued)
     return 0
 
 
 @syscall(297)
-def rt_tgsigqueueinfo(task: Task, tgid: Pid, tid: Pid, sig: Signal, info: Addr) -> Int:
+def rt_tgsigqueueinfo(task: Task, tgid: Pid, tid: Pid, sig: Signal, info: SiginfoIn) -> Int:
     """rt_tgsigqueueinfo(2)."""
     if tid <= 0 or tgid <= 0:
         raise KernelError(Errno.EINVAL)
-    queued = _read_siginfo(task, info, sig)
+    queued = read_siginfo(task, info, sig)
     if (queued.code >= 0 or queued.code == SI_TKILL) and tid != task.pid:
         raise KernelError(Errno.EPERM)
     return _send_to_thread(task, tgid, tid, queued)

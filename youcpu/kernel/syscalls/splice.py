@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from youcpu.abi.args import Addr, Long, Size, UInt, ULong
-from youcpu.abi.args_file import Fd, SpliceFlags
+from youcpu.abi.args import Long, Size, UInt, ULong
+from youcpu.abi.args_file import Fd, OffsetInOut, OffsetPtr, SpliceFlags
 from youcpu.abi.args_io import IovecIn
 from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import O_APPEND
@@ -73,7 +73,7 @@ def _move(
 
 
 @syscall(40)
-def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: Addr, count: Size) -> Long:
+def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: OffsetInOut, count: Size) -> Long:
     at = _offset(task, offset)
     source = readable_file(task, in_fd)
     if at is not None and not source.seekable:
@@ -91,7 +91,13 @@ def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: Addr, count: Size) -> Lo
 
 @syscall(326)
 def copy_file_range(
-    task: Task, fd_in: Fd, off_in: Addr, fd_out: Fd, off_out: Addr, len_: Size, flags: UInt
+    task: Task,
+    fd_in: Fd,
+    off_in: OffsetPtr,
+    fd_out: Fd,
+    off_out: OffsetPtr,
+    len_: Size,
+    flags: UInt,
 ) -> Long:
     source, target = task.files.get(fd_in), task.files.get(fd_out)
     at, to = _offset(task, off_in), _offset(task, off_out)
@@ -122,9 +128,9 @@ def copy_file_range(
 def splice(
     task: Task,
     fd_in: Fd,
-    off_in: Addr,
+    off_in: OffsetPtr,
     fd_out: Fd,
-    off_out: Addr,
+    off_out: OffsetPtr,
     len_: Size,
     flags: SpliceFlags,
 ) -> Long:

@@ -1,4 +1,4 @@
-"""The system and its limits: kernel/sys.c, drivers/char/random.c, kernel/futex/."""
+"""The system and its limits: kernel/sys.c, drivers/char/random.c."""
 
 from __future__ import annotations
 
@@ -6,19 +6,15 @@ import struct
 from typing import TYPE_CHECKING
 
 from youcpu.abi.args import Addr, Int, Long, Size, UInt
-from youcpu.abi.args_futex import (
-    FutexAddr2,
-    FutexOp,
-    FutexTimeoutOrVal2,
-    FutexVal,
-    FutexVal3,
-)
-from youcpu.abi.args_io import ReadBuffer, WriteBuffer
+from youcpu.abi.args_io import CountedString, RandomBuffer
 from youcpu.abi.args_prctl import PrctlArg2, PrctlArg3, PrctlArg4, PrctlArg5, PrctlOption
 from youcpu.abi.args_process import (
     CpuSetIn,
     CpuSetOut,
     GetrandomFlags,
+    MembarrierCommand,
+    MembarrierCpu,
+    MembarrierFlags,
     Pid,
     PriorityWhich,
     RlimitIn,
@@ -36,11 +32,11 @@ from youcpu.abi.args_process import (
 from youcpu.abi.args_time import TimespecOut
 from youcpu.abi.errno import Errno
 from youcpu.kernel.cred import CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RESOURCE
-from youcpu.kernel.errors import Blocked, KernelError
+from youcpu.kernel.errors import KernelError
 from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user, get_user, put_user
 from youcpu.kernel.rlimit import RLIMIT_AS, RLIMIT_DATA, RLIMIT_NOFILE, RLIMIT_STACK
 from youcpu.kernel.syscalls.table import syscall
-from youcpu.kernel.time import NS, read_timespec, write_timespec
+from youcpu.kernel.time import NS, write_timespec
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -49,10 +45,6 @@ VERSION = b"#1 SMP PREEMPT_DYNAMIC"
 NOFILE_MAX = 1 << 20
 GRND_NONBLOCK, GRND_RANDOM, GRND_INSECURE = 1, 2, 4
 _CHUNK = 1 << 16
-
-FUTEX_WAIT, FUTEX_WAKE, FUTEX_REQUEUE, FUTEX_CMP_REQUEUE = 0, 1, 3, 4
-FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET = 9, 10
-FUTEX_PRIVATE_FLAG, FUTEX_CLOCK_REALTIME = 128, 256
 
 
 @syscall(63)
@@ -73,14 +65,14 @@ def _set_name(task: Task, name: int, length: int) -> bytes:
 
 
 @syscall(170)
-def sethostname(task: Task, name: WriteBuffer, len: Int) -> Int:
+def sethostname(task: Task, name: CountedString, len: Int) -> Int:
     """sethostname(2): of this machine."""
     task.kernel.hostname = _set_name(task, name, len)
     return 0
 
 
 @syscall(171)
-def setdomainname(task: Task, name: WriteBuffer, len: Int) -> Int:
+def setdomainname(task: Task, name: CountedString, len: Int) -> Int:
     """setdomainname(2): of this machine."""
     task.kernel.domainname = _set_name(task, name, len)
     return 0
@@ -102,7 +94,7 @@ def sysinfo(task: Task, info: SysinfoPtr) -> Int:
 
 
 @syscall(318)
-def getrandom(task: Task, buf: ReadBuffer, count: Size, flags: GetrandomFlags) -> Long:
+def getrandom(task: Task, buf: RandomBuffer, count: Size, flags: GetrandomFlags) -> Long:
     """getrandom(2): from the seeded generator of the machine."""
     if flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE):
         raise KernelError(Errno.EINVAL)
@@ -260,7 +252,7 @@ def sched_setaffinity(task: Task, pid: Pid, len: UInt, mask: CpuSetIn) -> Int:
 
 
 @syscall(145)
-def sched_getscheduler(task: Task, pid: Pid) -> Int:
+def sched_getscheduler(task: Task, pid: Pid) -> SchedPolicy:
     """sched_getscheduler(2): SCHED_OTHER."""
     _target(task, pid)
     return 0
@@ -333,7 +325,7 @@ def getcpu(task: Task, cpu: UIntOut, node: UIntOut, tcache: Addr) -> Int:
     return 0
 
 
-# -- prctl and futex ---------------------------------------------------------------------------
+# -- prctl -------------------------------------------------------------------------------------
 
 
 @syscall(157, partial="names, dumpable, death signal, timer slack, no_new_privs, bounding set")
@@ -392,51 +384,6 @@ def copy_from_user_string(task: Task, address: int) -> bytes:
     return name
 
 
-@syscall(202, partial="WAIT, WAKE, REQUEUE and their BITSET forms; no priority inheritance")
-def futex(
-    task: Task,
-    uaddr: Addr,
-    op: FutexOp,
-    val: FutexVal,
-    timeout: FutexTimeoutOrVal2,
-    uaddr2: FutexAddr2,
-    val3: FutexVal3,
-) -> Long:
-    """futex(2)."""
-    command = op & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME)
-    if uaddr & 3:
-        raise KernelError(Errno.EINVAL)
-    if command in (FUTEX_WAIT, FUTEX_WAIT_BITSET):
-        return _futex_wait(task, uaddr, op, val, timeout, val3)
-    if command in (FUTEX_WAKE, FUTEX_WAKE_BITSET, FUTEX_REQUEUE, FUTEX_CMP_REQUEUE):
-        if command == FUTEX_WAKE_BITSET and not val3 & 0xFFFFFFFF:
-            raise KernelError(Errno.EINVAL)
-        current = get_user(task, uaddr, 4)
-        if command == FUTEX_CMP_REQUEUE and current != val3 & 0xFFFFFFFF:
-            raise KernelError(Errno.EAGAIN)
-        return 0  # one thread: nobody waits
-    raise KernelError(Errno.ENOSYS)
-
-
-def _futex_wait(task: Task, uaddr: int, op: int, val: int, timeout: int, bits: int) -> int:
-    command = op & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME)
-    if command == FUTEX_WAIT_BITSET and not bits & 0xFFFFFFFF:
-        raise KernelError(Errno.EINVAL)
-    clock = task.kernel.clock
-    if task.restart is None and timeout:
-        limit = read_timespec(task, timeout)
-        if command == FUTEX_WAIT:
-            limit += clock.monotonic_ns()
-        elif op & FUTEX_CLOCK_REALTIME:
-            limit -= clock.boot_realtime_ns
-        task.restart = limit
-    if get_user(task, uaddr, 4) != val & 0xFFFFFFFF:
-        raise KernelError(Errno.EAGAIN)
-    if task.restart is not None and clock.monotonic_ns() >= task.restart:
-        raise KernelError(Errno.ETIMEDOUT)
-    raise Blocked(None, task.restart)
-
-
 @syscall(103)
 def syslog(task: Task, type: Int, bufp: Addr, len: Int) -> Int:
     """syslog(2): this kernel keeps no log."""
@@ -446,7 +393,9 @@ def syslog(task: Task, type: Int, bufp: Addr, len: Int) -> Int:
 
 
 @syscall(324, partial="one CPU: a barrier is what every instruction is")
-def membarrier(task: Task, cmd: Int, flags: UInt, cpu_id: Int) -> Int:
+def membarrier(
+    task: Task, cmd: MembarrierCommand, flags: MembarrierFlags, cpu_id: MembarrierCpu
+) -> Int:
     """membarrier(2)."""
     if flags:
         raise KernelError(Errno.EINVAL)

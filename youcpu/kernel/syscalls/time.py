@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from youcpu.abi.args import Addr, Int, Long, UInt
-from youcpu.abi.args_process import IntOut
+from youcpu.abi.args import Int, Long, UInt
+from youcpu.abi.args_process import TimePtr
+from youcpu.abi.args_signal import SigeventPtr, TimerIdOut
 from youcpu.abi.args_time import (
     ClockId,
     ItimerspecIn,
@@ -131,7 +132,7 @@ def settimeofday(task: Task, tv: TimevalIn, tz: TimezoneIn) -> Int:
 
 
 @syscall(201)
-def time(task: Task, tloc: Addr) -> Long:
+def time(task: Task, tloc: TimePtr) -> Long:
     """time(2)."""
     now = task.kernel.clock.realtime_ns() // NS
     if tloc:
@@ -306,7 +307,7 @@ def _posix_timer(task: Task, number: int) -> PosixTimer:
 
 
 @syscall(222, partial="signals to the process or to no one")
-def timer_create(task: Task, clockid: ClockId, sevp: Addr, timerid: IntOut) -> Int:
+def timer_create(task: Task, clockid: ClockId, sevp: SigeventPtr, timerid: TimerIdOut) -> Int:
     """timer_create(2)."""
     read_clock(task, clockid)
     notify, signo, value = SIGEV_SIGNAL, int(Sig.SIGALRM), 0

@@ -8,7 +8,7 @@ from youcpu.abi.args import Int
 from youcpu.abi.args_file import Fd
 from youcpu.abi.args_io import CString
 from youcpu.abi.args_mm import MemfdFlags
-from youcpu.abi.args_time import ClockId, ItimerspecIn, ItimerspecOut, TimerfdFlags, TimerFlags
+from youcpu.abi.args_time import ClockId, ItimerspecIn, ItimerspecOut, TimerfdFlags
 from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import O_CLOEXEC, O_NONBLOCK, O_RDWR
 from youcpu.abi.structs import Itimerspec
@@ -62,7 +62,7 @@ def _current(timer: TimerFd) -> bytes:
 
 @syscall(286)
 def timerfd_settime(
-    task: Task, ufd: Fd, flags: TimerFlags, utmr: ItimerspecIn, otmr: ItimerspecOut
+    task: Task, ufd: Fd, flags: TimerfdFlags, utmr: ItimerspecIn, otmr: ItimerspecOut
 ) -> Int:
     wanted = Itimerspec.unpack(copy_from_user(task, utmr, Itimerspec.SIZE))
     if flags & ~3:

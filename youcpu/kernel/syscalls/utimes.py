@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from youcpu.abi.args import Addr, Int
-from youcpu.abi.args_file import AtFlags, DirFd, Path, PathOrNull
+from youcpu.abi.args import Int
+from youcpu.abi.args_file import AtFlags, DirFd, Path, PathOrNull, UtimbufPtr
 from youcpu.abi.args_time import UtimensPtr, UtimesPtr
 from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_PATH
@@ -101,7 +101,7 @@ def utimensat(
 
 
 @syscall(132)
-def utime(task: Task, filename: Path, times: Addr) -> Int:
+def utime(task: Task, filename: Path, times: UtimbufPtr) -> Int:
     wanted = None
     if times:
         atime, mtime = struct.unpack("<qq", copy_from_user(task, times, 16))

@@ -10,13 +10,15 @@ from youcpu.abi.errno import Errno
 from youcpu.kernel.cred import Credentials
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.vfs.file import File
-from youcpu.kernel.vfs.tmpfs import MemDir, MemNode, TmpFs
+from youcpu.kernel.vfs.tmpfs import MemDir, TmpFs
 
 if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
     from youcpu.kernel.task import Task
     from youcpu.kernel.vfs.dcache import Dentry
+    from youcpu.kernel.vfs.hostrw import RwNode
     from youcpu.kernel.vfs.inode import Inode
+    from youcpu.kernel.vfs.tmpfs import MemNode
 
 _NODES = (
     (b"null", 1, 3),
@@ -76,7 +78,7 @@ def _host_dev(path: bytes, other: int) -> int:
         return other
 
 
-def open_device(inode: MemNode, dentry: Dentry, flags: int, task: Task) -> File:
+def open_device(inode: MemNode | RwNode, dentry: Dentry, flags: int, task: Task) -> File:
     """Open a character device by its number. Raises ENXIO where we have no driver."""
     number = (os.major(inode.rdev), os.minor(inode.rdev))
     if number == (5, 0) or inode.rdev in task.kernel.vfs.terminals:

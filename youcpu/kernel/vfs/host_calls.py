@@ -6,6 +6,7 @@ All are optional: on another host the callers have a plainer way.
 from __future__ import annotations
 
 import ctypes
+import errno
 import struct
 import sys
 from collections.abc import Iterator
@@ -55,6 +56,15 @@ def _getdents(libc: ctypes.CDLL, fd: int) -> Iterator[DirEntry]:
             name = data[at + 19 : at + length].split(b"\0", 1)[0]
             yield DirEntry(name, ino, kind)
             at += length
+
+
+def host_exchange(old_fd: int, old: bytes, new_fd: int, new: bytes) -> None:
+    """renameat2(2) with RENAME_EXCHANGE. Raises OSError."""
+    libc = _libc()
+    if libc is None or not hasattr(libc, "renameat2"):
+        raise OSError(errno.EINVAL, "renameat2")
+    if libc.renameat2(old_fd, ctypes.c_char_p(old), new_fd, ctypes.c_char_p(new), 2) != 0:
+        raise OSError(ctypes.get_errno(), "renameat2")
 
 
 def host_statfs(path: bytes) -> Kstatfs | None:

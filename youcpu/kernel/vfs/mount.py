@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
@@ -15,7 +16,6 @@ from youcpu.kernel.vfs.super import (
     SOCKFS_MAGIC,
     SuperBlock,
 )
-from youcpu.record import record
 
 if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
@@ -23,36 +23,46 @@ if TYPE_CHECKING:
     from youcpu.kernel.vfs.console import ConsoleInode
     from youcpu.kernel.vfs.devtmpfs import DevFs
     from youcpu.kernel.vfs.file import File
+    from youcpu.kernel.vfs.hostrw import RwFs
     from youcpu.kernel.vfs.inode import Inode
     from youcpu.kernel.vfs.tmpfs import TmpFs
+    from youcpu.kernel.vfs.unix import UnixSocket
 
 
-@record
 class MountOptions:
     """What the machine's user asked for. `root`: --rootfs; `writable`: --rw, host paths."""
 
-    root: bytes = b"/"
-    writable: tuple[bytes, ...] = ()
+    __slots__ = ("root", "writable")
+
+    def __init__(self, root: bytes = b"/", writable: tuple[bytes, ...] = ()) -> None:
+        self.root = root
+        self.writable = writable
 
 
-@record
 class Mount:
     """One line of /proc/mounts."""
 
-    number: int
-    root: Dentry
-    sb: SuperBlock
-    source: bytes
-    kind: bytes
-    options: bytes = b"rw,relatime"
+    __slots__ = ("kind", "number", "options", "root", "sb", "source")
+
+    def __init__(
+        self,
+        number: int,
+        root: Dentry,
+        sb: SuperBlock,
+        source: bytes,
+        kind: bytes,
+        options: bytes = b"rw,relatime",
+    ) -> None:
+        self.number = number
+        self.root = root
+        self.sb = sb
+        self.source = source
+        self.kind = kind
+        self.options = options
 
 
 class Vfs:
     """The tree of names of one machine, and the file systems in it."""
-
-    root: Dentry
-    devices: DevFs
-    memfd_fs: TmpFs
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
@@ -60,17 +70,24 @@ class Vfs:
         self.host_fds = HostFdPool()
         self.ring = DentryRing()
         self.mounts: list[Mount] = []
+        self.pipefs = SuperBlock(kernel, "pipefs", 14, PIPEFS_MAGIC)
+        self.sockfs = SuperBlock(kernel, "sockfs", 8, SOCKFS_MAGIC)
+        self.anon_fs = SuperBlock(kernel, "anon_inodefs", 15, ANON_INODE_FS_MAGIC)
+        self.memfd_fs: TmpFs
+        self.root: Dentry
         #: Set while many files are asked about at once (dry runs): the host is taken as
         #: unchanging, and this is what was learnt of its files. None: ask every time.
         self.snapshot: dict[Inode, tuple[int, bool]] | None = None
         #: Terminals among the standard descriptors: st_rdev -> host descriptor.
         self.terminals: dict[int, int] = {}
         self.consoles: dict[int, ConsoleInode] = {}
-        self.pipefs = SuperBlock(kernel, "pipefs", 14, PIPEFS_MAGIC)
-        self.sockfs = SuperBlock(kernel, "sockfs", 8, SOCKFS_MAGIC)
-        self.anon_fs = SuperBlock(kernel, "anon_inodefs", 15, ANON_INODE_FS_MAGIC)
+        self.devices: DevFs
         #: Somebody has an inotify watch: events must be told.
         self.watched = False
+        #: Open files on their way between sockets.
+        self.files_in_flight = 0
+        #: sun_path with its NUL -> socket.
+        self.abstract_sockets: dict[bytes, UnixSocket] = {}
         self._cookie = 0
 
     def mount_all(self, options: MountOptions) -> None:
@@ -81,8 +98,9 @@ class Vfs:
         from youcpu.kernel.vfs.tmpfs import TmpFs
 
         kernel = self.kernel
-        host_root = options.root == b"/"
-        tree = HostTree(b"/") if host_root else StrictHostTree(options.root)
+        top = os.path.realpath(options.root)
+        host_root = top == b"/"
+        tree = HostTree(b"/") if host_root else StrictHostTree(top)
         overlay = OverlayFs(kernel, tree)
         self.root = Dentry(b"", overlay.root)
         self.mounts.append(Mount(1, self.root, overlay, b"overlay", b"overlay"))
@@ -94,6 +112,30 @@ class Vfs:
         self.mount(b"/dev/shm", dev.shared_memory(shm), shm, b"tmpfs", b"tmpfs")
         if host_root:
             self._mount_sys()
+        for path in sorted(map(os.path.realpath, options.writable)):
+            self._mount_writable(top.rstrip(b"/"), path)
+
+    def _mount_writable(self, top: bytes, path: bytes) -> None:
+        """--rw: at its place below --rootfs, else where the host has it. Raises OSError."""
+        from youcpu.kernel.vfs.hostrw import RwFs
+
+        sb = RwFs(self.kernel, path)
+        place = path[len(top) :] if path.startswith(top + b"/") else path
+        if path in (top, b"/"):
+            # The whole tree: what is mounted below it stays.
+            self._replace_root(sb)
+        else:
+            self.mount(place, sb.root, sb, path, b"host")
+
+    def _replace_root(self, sb: RwFs) -> None:
+        below = [mount for mount in self.mounts[1:] if mount.root.covers is not None]
+        paths = [d_path(mount.root, self.root)[0] for mount in below]
+        self.root = Dentry(b"", sb.root)
+        self.mounts[0] = Mount(1, self.root, sb, b"host", b"host")
+        for mount, path in zip(below, paths, strict=True):
+            place = self.mount_point(path)
+            mount.root.covers = place
+            place.mounted = mount.root
 
     def _mount_sys(self) -> None:
         from youcpu.kernel.vfs.overlay import OverlayFs
@@ -141,7 +183,6 @@ class Vfs:
     def standard_file(self, fd: int) -> File | None:
         """A host descriptor (0, 1 or 2) as an open file; None: it is closed."""
         import fcntl
-        import os
 
         from youcpu.kernel.vfs.console import ConsoleFile, ConsoleInode
 

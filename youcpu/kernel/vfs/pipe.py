@@ -14,12 +14,13 @@ from youcpu.kernel.mm.uaccess import put_user
 from youcpu.kernel.vfs.dcache import Dentry
 from youcpu.kernel.vfs.file import File
 from youcpu.kernel.vfs.inode import Inode
-from youcpu.kernel.vfs.tmpfs import MemNode
 from youcpu.kernel.wait import WaitQueue
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
+    from youcpu.kernel.vfs.hostrw import RwNode
     from youcpu.kernel.vfs.kmem import KernelMemory
+    from youcpu.kernel.vfs.tmpfs import MemNode
 
 PIPE_BUF = 4096
 PIPE_SIZE = 65536
@@ -233,7 +234,7 @@ def create_pipe(task: Task, flags: int) -> tuple[PipeFile, PipeFile]:
     return PipeFile(dentry, O_RDONLY | flags, pipe), PipeFile(dentry, O_WRONLY | flags, pipe)
 
 
-def open_fifo(inode: MemNode, dentry: Dentry, flags: int, task: Task) -> File:
+def open_fifo(inode: MemNode | RwNode, dentry: Dentry, flags: int, task: Task) -> File:
     """A FIFO of a file system: the pipe lives as long as somebody has it open."""
     pipe = inode.endpoint
     if not isinstance(pipe, Pipe) or not (pipe.readers or pipe.writers or pipe.queue.waiters):

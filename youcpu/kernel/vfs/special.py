@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from youcpu.kernel.task import Task
     from youcpu.kernel.vfs.dcache import Dentry
     from youcpu.kernel.vfs.file import File
+    from youcpu.kernel.vfs.hostrw import RwNode
     from youcpu.kernel.vfs.tmpfs import MemNode
 
 
-def open_special(inode: MemNode, dentry: Dentry, flags: int, task: Task) -> File:
+def open_special(inode: MemNode | RwNode, dentry: Dentry, flags: int, task: Task) -> File:
     """A FIFO gets a pipe inside the machine, a device its driver; a socket is ENXIO."""
     kind = inode.kind
     if kind == stat.S_IFIFO:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from youcpu.abi.errno import (
     ERESTART_RESTARTBLOCK,
@@ -23,6 +24,8 @@ _RESTARTS = {
     ERESTARTNOHAND: "ERESTARTNOHAND (To be restarted if no handler)",
     ERESTART_RESTARTBLOCK: "ERESTART_RESTARTBLOCK (Interrupted by signal)",
 }
+#: Any because each takes the events of its own kind.
+Drawer = Callable[[Any], str]
 #: Text held back until so many characters are there.
 _BUFFER = 1 << 16
 
@@ -49,14 +52,23 @@ class LineOptions:
 class StraceSink:
     """Writes lines; `write` takes text, in pieces as large as they come."""
 
-    kinds: tuple[type[Event], ...] = (SyscallEvent, BlockedEvent, SignalEvent, ExitEvent)
+    kinds: tuple[type[Event], ...]
 
     def __init__(
         self,
         write: Callable[[str], object],
         options: LineOptions | None = None,
         buffered: bool = True,
+        drawers: dict[type[Event], Drawer] | None = None,
+        calls: bool = True,
     ) -> None:
+        """`drawers`: text of events that strace does not have, without the last newline.
+
+        `calls` False: only those.
+        """
+        own = (SyscallEvent, BlockedEvent, SignalEvent, ExitEvent) if calls else ()
+        self.kinds = (*own, *(drawers or ()))
+        self._drawers = drawers or {}
         self._write = write
         self._options = options or LineOptions()
         self._style = self._options.style
@@ -85,6 +97,9 @@ class StraceSink:
             self._signal(event)
         elif type(event) is ExitEvent:
             self._exit(event)
+        else:
+            self._interrupt()
+            self._put(self._drawers[type(event)](event) + "\n")
 
     def flush(self) -> None:
         """Write what is held back."""

@@ -72,7 +72,8 @@ def _quote(data: bytes, style: Style) -> str:
 def _text(value: Text, style: Style) -> str:
     data = value.data if value.whole else value.data[: style.string_limit]
     cut = "..." if value.length > len(data) else ""
-    return f"{value.prefix}{_quote(data, style)}{cut}"
+    shown = hexadecimal(data) if value.random else _quote(data, style)
+    return f"{value.prefix}{shown}{cut}"
 
 
 def _address(value: Address, style: Style) -> str:

@@ -1,0 +1,121 @@
+"""ldd against the real dynamic linker: LD_TRACE_LOADED_OBJECTS, and LD_DEBUG for symbols."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from youcpu.commands.elf.tree import Tree
+from youcpu.commands.ldd import process_of
+from youcpu.formats.elf.binding import bindings
+from youcpu.formats.elf.ld_so import Process
+
+LOADER = "/lib64/ld-linux-x86-64.so.2"
+PROGRAMS, WITH_SYMBOLS = 100, 12
+LINE = re.compile(r"^\t(\S+)(?: => (\S+))? \(0x[0-9a-f]+\)$|^\t(\S+) => not found$")
+BOUND = re.compile(
+    r"binding file (\S+) \[0\] to (\S+) \[0\]: normal symbol `([^']+)'(?: \[([^]]+)\])?"
+)
+
+
+def dynamic_programs() -> Iterator[str]:
+    for directory in ("/usr/bin", "/usr/sbin"):
+        for path in sorted(Path(directory).iterdir()):
+            try:
+                status = path.stat()
+                if not path.is_file() or status.st_mode & 0o6000 or status.st_size < 4096:
+                    continue
+                with path.open("rb") as file:
+                    head = file.read(4096)
+            except OSError:
+                continue
+            if head[:5] == b"\x7fELF\x02" and LOADER.encode() in head:
+                yield str(path)
+
+
+def sample(count: int) -> list[str]:
+    programs = list(dict.fromkeys(os.path.realpath(p) for p in dynamic_programs()))
+    if len(programs) < 10:
+        pytest.skip("fewer than 10 dynamic x86-64 programs on this machine")
+    return random.Random(3).sample(programs, min(count, len(programs)))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def loader() -> None:
+    if not os.path.exists(LOADER):
+        pytest.skip(f"no {LOADER}")
+
+
+def real_libraries(program: str) -> list[tuple[str, str]]:
+    """(name, path) in the order of ld.so; the kernel's vdso apart."""
+    environment = {**os.environ, "LD_TRACE_LOADED_OBJECTS": "1", "LC_ALL": "C"}
+    result = subprocess.run(
+        [LOADER, program], env=environment, capture_output=True, text=True, check=False
+    )
+    found = []
+    for line in result.stdout.splitlines():
+        match = LINE.match(line)
+        if match and "vdso" not in line:
+            name = match[1] or match[3]
+            found.append((name, (match[2] or match[1]) if match[1] else "not found"))
+    return found
+
+
+def our_libraries(process: Process) -> list[tuple[str, str]]:
+    rows = [(loaded.name, loaded.path or "") for loaded in process.objects[1:]]
+    return rows + [(loaded.name, "not found") for loaded in process.missing]
+
+
+def test_libraries_are_those_of_the_loader() -> None:
+    wrong = []
+    for program in sample(PROGRAMS):
+        process = process_of(program, Tree("/"), None, None, False)
+        real, own = real_libraries(program), our_libraries(process)
+        if process.missing:
+            real, own = sorted(real), sorted(own)
+        # Started by hand the loader is last in its list, whoever asked for it first.
+        real = [row for row in real if row[1] != LOADER]
+        own = [row for row in own if row[1] != LOADER]
+        if real != own:
+            wrong.append((program, real, own))
+    assert not wrong
+
+
+def real_bindings(program: str) -> set[tuple[str, str, str | None, str]]:
+    """(user, symbol, version, target) of every lookup while the program starts."""
+    environment = {
+        **os.environ,
+        "LD_DEBUG": "bindings",
+        "LD_BIND_NOW": "1",
+        "LD_TRACE_LOADED_OBJECTS": "1",
+        "LD_WARN": "1",
+    }
+    result = subprocess.run(
+        [LOADER, program], env=environment, capture_output=True, text=True, check=False
+    )
+    return {(match[1], match[3], match[4], match[2]) for match in BOUND.finditer(result.stderr)}
+
+
+def test_symbols_bind_as_the_loader_binds_them() -> None:
+    compared = 0
+    for program in sample(WITH_SYMBOLS):
+        real = {
+            (user, name, version): target for user, name, version, target in real_bindings(program)
+        }
+        if not real:
+            continue
+        process = process_of(program, Tree("/"), None, None, False)
+        for binding in bindings(process):
+            if binding.user is process.interpreter:
+                continue  # it has bound its own symbols before it looks at any other
+            key = (binding.user.path, binding.reference.name, binding.reference.version)
+            if key in real and binding.target is not None:
+                compared += 1
+                assert binding.target.path == real[key], (program, key)
+    assert compared > 100

@@ -1,0 +1,34 @@
+"""A page fault on a line: who touched what, and what satisfied it."""
+
+from __future__ import annotations
+
+from youcpu.abi.signal import signal_name
+from youcpu.render.color import CYAN, RED, paint
+from youcpu.render.strace.quote import escaped
+from youcpu.trace.events import FaultEvent
+
+#: What each outcome means; others are shown as they are.
+_MEANINGS = {
+    "file": "page of a file",
+    "zero": "the zero page",
+    "anonymous": "a new page of zeros",
+    "copy": "copy on write",
+    "reuse": "the last user of the page writes",
+    "stack": "the stack grows",
+    "swap_in": "from swap",
+}
+
+
+def draw_fault(event: FaultEvent, color: bool = False) -> str:
+    """`~ write 0x7ffe... at 0x401234: the stack grows, frame 0x1f000 [stack]`."""
+    who = "user" if event.user else "kernel"
+    if event.outcome == "signal":
+        what = paint(signal_name(event.signal), RED, color)
+    else:
+        what = _MEANINGS.get(event.outcome, event.outcome)
+    frame = "" if event.frame is None else f", frame {event.frame:#x}"
+    offset = "" if event.offset is None else f"+{event.offset:#x}"
+    area = f"  {escaped(event.area)}{offset}" if event.area else ""
+    mark = paint("~", CYAN, color)
+    head = f"{mark} {event.access:<7} {event.address:#014x}  {who} ip {event.ip:#014x}"
+    return f"{head}  {what}{frame}{area}"
