@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= auto
 
-.PHONY: demo test check format bench fuzz clean
+.PHONY: demo test check format bench fuzz identity clean
 
 demo: $(STAMP)
 	$(BIN)/youcpu exec-trace /bin/ls -la /etc
@@ -29,6 +29,10 @@ bench: $(STAMP)
 
 fuzz: $(STAMP)
 	$(BIN)/python -m pytest -n $(JOBS) tests/fuzz --long
+
+# Every ELF file of this machine against GNU readelf, to the byte; PATHS=... for others.
+identity: $(STAMP)
+	$(BIN)/python tests/identity.py $(PATHS)
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
