@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import time
 
+from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import AT_FDCWD
 from youcpu.hardware.cpu import RSP, Cpu
 from youcpu.hardware.memory import Ram
 from youcpu.kernel.cred import Credentials
 from youcpu.kernel.errors import KernelError
+from youcpu.kernel.exec.binfmt_misc import BinfmtMisc
 from youcpu.kernel.exec.binprm import KernelArguments
 from youcpu.kernel.exec.exec import do_execveat_common, finish
 from youcpu.kernel.exec.load_elf import STACK_TOP, load_elf_image
@@ -18,6 +20,7 @@ from youcpu.kernel.kernel import Kernel
 from youcpu.kernel.rlimit import RLIMIT_STACK, Rlimits
 from youcpu.kernel.syscalls import load_all
 from youcpu.kernel.task import RUNNING, Task, ThreadGroup
+from youcpu.kernel.vfs.binfmt_fs import mount_binfmt_misc
 from youcpu.kernel.vfs.fdtable import FdTable
 from youcpu.kernel.vfs.mount import MountOptions
 from youcpu.kernel.vfs.namei import LOOKUP_FOLLOW, FsStruct, path_lookup
@@ -30,6 +33,13 @@ FIRST_PID = 1000
 
 class TimeLimit(Exception):
     """The run took longer than its user allowed."""
+
+
+class RuleRefused(Exception):
+    """A binfmt_misc rule of the options that the kernel does not take."""
+
+    def __init__(self, rule: bytes, errno: Errno) -> None:
+        super().__init__(f"--binfmt {os.fsdecode(rule)}: {errno.name} ({errno.text})")
 
 
 @record
@@ -45,6 +55,8 @@ class MachineOptions:
     cwd: bytes | None = None
     timeout_s: float | None = None
     personality: int = 0
+    #: binfmt_misc rules, registered before the first program is executed.
+    binfmt: tuple[bytes, ...] = ()
     rlimits: Rlimits = field(default_factory=Rlimits)
 
 
@@ -62,6 +74,8 @@ class Machine:
         if options.aslr:
             self.kernel.enable_aslr()
         self.kernel.vfs.mount_all(MountOptions(options.rootfs, options.writable))
+        self.kernel.binfmt_misc = BinfmtMisc()
+        mount_binfmt_misc(self.kernel, self.kernel.vfs)
         self.first_pid = FIRST_PID
         self._deadline: float | None = None
 
@@ -84,16 +98,21 @@ class Machine:
             if file is not None:
                 files.replace(fd, file)
         task = Task(kernel, pid, group, cred, None, files, FsStruct(root, root, _umask()))  # type: ignore[arg-type]
-        task.fs.cwd = path_lookup(task, AT_FDCWD, options.cwd or os.getcwdb(), LOOKUP_FOLLOW)
+        task.fs.cwd = path_lookup(task, AT_FDCWD, options.cwd or self._default_cwd(), LOOKUP_FOLLOW)
         task.personality = options.personality
         kernel.tasks[pid] = task
         kernel.groups[pid] = group
         return task
 
+    def _default_cwd(self) -> bytes:
+        """Ours; below --rootfs the root, as chroot(8) does."""
+        return os.getcwdb() if self.options.rootfs == b"/" else b"/"
+
     def execute(self, path: bytes, argv: list[bytes], envp: list[bytes]) -> Task:
         """execve the first program. Raises KernelError (ExecError names the file at fault)."""
         task = self.new_task()
         self.kernel.scheduler.start(task)
+        self._register_rules(task)
         probes = self.kernel.probes
         try:
             bprm = do_execveat_common(
@@ -114,6 +133,14 @@ class Machine:
         probes.first_exec(task, path, argv, envp, self.cpu.state[RSP], 0)
         task.state = RUNNING
         return task
+
+    def _register_rules(self, task: Task) -> None:
+        assert self.kernel.binfmt_misc is not None
+        for rule in self.options.binfmt:
+            try:
+                self.kernel.binfmt_misc.register(task, rule)
+            except KernelError as error:
+                raise RuleRefused(rule, error.errno) from None
 
     def run(self) -> int:
         """Run until all programs have ended; wait status of the first. Raises TimeLimit."""

@@ -7,11 +7,12 @@ import os
 import struct
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from running import Run
+
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
 PROGRAMS = (("sleep", "60"), ("cat",))
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from youcpu.cli import main
+from youcpu.hardware import paging_tables
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "paging"
 EXTREMES = (0, 1, 7, 0xFFF, 0x1000, 1 << 31, (1 << 32) - 1, 1 << 47, 1 << 63, (1 << 64) - 1)
@@ -30,6 +31,12 @@ TASKS = (
     ("--format", "qemu"),
     ("--quiz", "--solve"),
 )
+
+
+@pytest.fixture(autouse=True)
+def less_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same limits, reached earlier: other tests of this process watch its memory."""
+    monkeypatch.setattr(paging_tables, "RANGES_LIMIT", 200_000)
 
 
 def dumps() -> list[bytes]:

@@ -21,7 +21,7 @@ from youcpu.launch import (
     run,
     same_place,
 )
-from youcpu.machine import Machine, MachineOptions
+from youcpu.machine import Machine, MachineOptions, RuleRefused
 from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
 from youcpu.trace.tracer import Tracer
 
@@ -51,7 +51,7 @@ OPTIONS = [
     Option("--stages-only", "Stop before the first instruction of the program."),
     Option("--faults", "Show each page fault: address, access, what satisfied it."),
     Option("--maps", "Show the address space at exit."),
-    Option("--insn", "Show the first N instructions with symbols.", "N"),
+    Option("--insn", "Show the first N instructions (all) with symbols.", "[N]"),
     Option("--json", "JSON Lines, one event a line (docs/schema/exec-trace.json)."),
     Option("--explain", "Tell the story of the exec; of a failure the reason and the mend."),
     Option("--rw", "Let writes through to the host below DIR.", "DIR", many=True),
@@ -108,6 +108,7 @@ def machine_options(parsed: Parsed) -> MachineOptions:
         cwd=os.fsencode(cwd) if (cwd := parsed.value("cwd")) else None,
         timeout_s=_seconds(parsed),
         personality=number(parsed, "personality", 0),
+        binfmt=tuple(os.fsencode(rule) for rule in parsed.values("binfmt")),
     )
 
 
@@ -173,7 +174,7 @@ def trace_options(parsed: Parsed) -> TraceOptions:
         stages=parsed.flag("stages") or parsed.flag("stages-only") or parsed.flag("json"),
         faults=parsed.flag("faults"),
         maps=parsed.flag("maps"),
-        instructions=parsed.value("insn") is not None,
+        instructions=parsed.flag("insn"),
     )
 
 
@@ -218,15 +219,41 @@ def _line_options(parsed: Parsed) -> LineOptions:
     return LineOptions(style, timestamps=times, durations=parsed.flag("durations"))
 
 
+def _watch_instructions(parsed: Parsed) -> Callable[[Machine], None]:
+    limit = int(parsed.value("insn") or 0)
+
+    def prepared(machine: Machine) -> None:
+        from youcpu.instructions import InstructionTrace
+
+        InstructionTrace(machine, limit)
+
+    return prepared
+
+
 def _execute(
     tracer: Tracer, options: MachineOptions, parsed: Parsed, path: bytes, envp: list[bytes]
 ) -> int:
-    machine = Machine(options, tracer)
     argv = [os.fsencode(word) for word in parsed.operands]
+    if parsed.flag("explain"):
+        _explain(path, argv, envp, options)
+    machine = Machine(options, tracer)
     try:
-        outcome = run(machine, path, argv, envp, parsed.flag("stages-only"))
+        prepared = _watch_instructions(parsed) if tracer.instructions else None
+        outcome = run(machine, path, argv, envp, parsed.flag("stages-only"), prepared)
+    except RuleRefused as error:
+        complain(NAME, str(error))
+        return FAILED
     finally:
         tracer.close()
         machine.close()
     complain(NAME, outcome.message)
+    if outcome.event.outcome == "errno" and not parsed.flag("explain"):
+        _explain(path, argv, envp, options)
     return outcome.code
+
+
+def _explain(path: bytes, argv: list[bytes], envp: list[bytes], options: MachineOptions) -> None:
+    """The story of the exec, to stderr."""
+    from youcpu.commands._exec.explain import explain_exec
+
+    sys.stderr.write("\n".join(explain_exec(path, argv, envp, options)) + "\n")

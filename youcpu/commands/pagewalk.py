@@ -5,12 +5,21 @@ Stage: memory
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-import typer
-
-from youcpu.commands._pagewalk import options as o
+from youcpu.commands._pagewalk.options import (
+    EPILOG,
+    NAME,
+    OPTIONS,
+    SUMMARY,
+    USAGE,
+    Query,
+    number_of,
+    overrides_of,
+    query_of,
+)
 from youcpu.commands._pagewalk.show import (
     complain,
     show_answers,
@@ -18,77 +27,44 @@ from youcpu.commands._pagewalk.show import (
     show_qemu,
     show_quiz,
 )
+from youcpu.options import Parsed, UsageError, help_text, parse, usage_error
 
 if TYPE_CHECKING:
     from youcpu.commands._pagewalk.space import Space
     from youcpu.stopped_machine import Overrides
 
 
-def command(
-    source: o.Words = None,
-    pid: o.Pid = None,
-    ranges: o.Ranges = False,
-    leaves: o.Leaves = False,
-    stats: o.Stats = False,
-    frame: o.Frame = None,
-    diff: o.Diff = None,
-    access: o.AccessKind = None,
-    user: o.User = True,
-    ac: o.Ac = False,
-    format: o.Format = "text",
-    json: o.Json = False,
-    svg: o.Svg = None,
-    cpu: o.Cpu = None,
-    cr3: o.Cr3 = None,
-    levels: o.Levels = None,
-    cr0: o.Cr0 = None,
-    cr4: o.Cr4 = None,
-    efer: o.Efer = None,
-    pkru: o.Pkru = None,
-    physical_bits: o.PhysicalBits = 52,
-    explain: o.Explain = False,
-    quiz: o.Quiz = False,
-    seed: o.Seed = 0,
-    questions: o.Questions = o.QUESTIONS,
-    solve: o.Solve = False,
-    limit: o.Limit = o.LEAVES_LIMIT,
-    color: o.Color = "auto",
-) -> int:
-    """Walk page tables as the CPU does."""
-    words = list(source or [])
-    named = pid is None and diff is None
-    if named and not words:
-        raise typer.BadParameter("no source: a dump file, --pid PID or --diff A B")
-    paths = [words.pop(0)] if named else list(diff or ())
-    addresses = tuple(o.parsed_addresses(words))
-    tasks = {"ranges": ranges, "leaves": leaves, "stats": stats, "mappings": frame is not None}
-    task = o.chosen_task(tasks | {"diff": diff is not None, "quiz": quiz}, addresses)
-    form = "json" if json else o.one_of(format, o.FORMATS, "--format")
-    where = o.hexadecimal(frame, "--frame") if frame is not None else 0
-    asked = o.parsed_access(access, user, ac)
-    painted = o.wants_color(color)
-    query = o.Query(
-        task, addresses, where, asked, form, painted, explain, svg, seed, questions, solve, limit
-    )
-    told = o.hexadecimals({"cr3": cr3, "cr0": cr0, "cr4": cr4, "efer": efer, "pkru": pkru})
-    mode = None if levels is None else o.one_of(levels, o.LEVELS, "--levels")
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    try:
+        parsed = parse(argv, OPTIONS)
+        if parsed.flag("help"):
+            sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS, EPILOG))
+            return 0
+        return _ask(parsed)
+    except UsageError as error:
+        return usage_error(NAME, error)
+
+
+def _ask(parsed: Parsed) -> int:
+    pid = number_of(parsed, "pid")
+    # What stands before the addresses: two dumps, one, or none.
+    count = 2 if parsed.flag("diff") else 0 if pid is not None else 1
+    sources, addresses = parsed.operands[:count], parsed.operands[count:]
+    if len(sources) < count:
+        wanted = "--diff wants two dumps" if count == 2 else "no source: name a dump, or --pid PID"
+        raise UsageError(wanted)
+    query = query_of(parsed, addresses)
     if pid is not None:
         return _ask_process(pid, query)
-    from youcpu.stopped_machine import Overrides
-
-    return _ask_dumps(
-        paths, cpu, Overrides(**told, levels=mode, physical_bits=physical_bits), query
-    )
+    return _ask_dumps(sources, number_of(parsed, "cpu"), overrides_of(parsed), query)
 
 
-command.__dict__["interspersed"] = True
-
-
-def _ask_process(pid: int, query: o.Query) -> int:
+def _ask_process(pid: int, query: Query) -> int:
     from youcpu.commands._pagewalk.process import HIDDEN, ProcessSpace
 
     if query.format == "qemu" or query.access or query.task in ("diff", "quiz"):
-        raise typer.BadParameter("--pid: the host shows no page tables, only what lies in them")
+        raise UsageError("--pid: the host shows no page tables, only what lies in them")
     try:
         space = ProcessSpace(pid)
         if query.task in ("leaves", "mappings") and space.frames_hidden():
@@ -102,7 +78,7 @@ def _ask_process(pid: int, query: o.Query) -> int:
         return complain(f"pid {pid}", f"{error.filename}: {error.strerror}")
 
 
-def _ask_dumps(paths: list[str], cpu: int | None, told: Overrides, query: o.Query) -> int:
+def _ask_dumps(paths: list[str], cpu: int | None, told: Overrides, query: Query) -> int:
     from youcpu.commands._pagewalk.dumps import all_spaces, tell_damage, tell_missing
     from youcpu.formats.errors import FormatError
     from youcpu.hardware.paging_tables import TooManyRanges
@@ -130,7 +106,7 @@ def _ask_dumps(paths: list[str], cpu: int | None, told: Overrides, query: o.Quer
         return code
 
 
-def _ask_tables(spaces: list[Space], query: o.Query) -> int:
+def _ask_tables(spaces: list[Space], query: Query) -> int:
     from youcpu.commands._pagewalk.answers import TableAnswers
 
     if query.task == "diff":

@@ -122,42 +122,19 @@ def _exec(place: DryRun, parsed: Parsed, file: bytes, args: list[bytes]) -> Verd
     return place.execve(file, [os.fsencode(argv0) if argv0 is not None else file, *args])
 
 
-def _document(place: DryRun, file: bytes, verdict: Verdict) -> dict[str, Any]:
-    from youcpu.commands._exec.document import finding_document, result, round_document, text
-    from youcpu.doctor.explain import explain
-    from youcpu.doctor.remarks import remarks
-
-    document: dict[str, Any] = {**SCHEMA, "file": text(file), **result(verdict)}
-    document["chain"] = [round_document(found) for found in verdict.rounds]
-    document["fault"] = finding_document(explain(place.task, file, verdict))
-    document["remarks"] = remarks(place.task, verdict)
-    document["shell"] = _shell(file, verdict)
-    return document
-
-
-def _shell(file: bytes, verdict: Verdict) -> dict[str, Any] | None:
-    """What a shell does next on ENOEXEC (POSIX XCU 2.9.1.4), None where there is no next."""
-    from youcpu.abi.errno import Errno
-    from youcpu.formats.shell_text import looks_binary
-
-    if verdict.error is None or verdict.error.errno is not Errno.ENOEXEC or not verdict.rounds:
-        return None
-    if looks_binary(verdict.rounds[0].buffer[: verdict.rounds[0].size]):
-        return {"action": "refuse", "status": 126}
-    return {"action": "sh", "argv": ["sh", file.decode("latin-1")]}
-
-
 def _run_one(place: DryRun, parsed: Parsed, file: bytes, args: list[bytes]) -> int:
+    from youcpu.commands._exec.document import full_document
+
     verdict = _exec(place, parsed, file, args)
     if parsed.flag("json"):
         import json
 
-        print(json.dumps(_document(place, file, verdict), indent=1))
+        print(json.dumps(full_document(SCHEMA, place, file, verdict), indent=1))
         return int(verdict.error is not None)
     from youcpu.render.exec_story import story
 
     rounds = [(found.path, found.buffer, found.size) for found in verdict.rounds]
-    print("\n".join(story(_document(place, file, verdict), rounds)))
+    print("\n".join(story(full_document(SCHEMA, place, file, verdict), rounds)))
     return int(verdict.error is not None)
 
 
@@ -172,7 +149,9 @@ def _run_many(place: DryRun, parsed: Parsed, files: list[bytes]) -> int:
         if as_json:
             import json
 
-            print(json.dumps(_document(place, file, verdict)))
+            from youcpu.commands._exec.document import full_document
+
+            print(json.dumps(full_document(SCHEMA, place, file, verdict)))
         else:
             from youcpu.render.exec_story import one_line
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from youcpu.formats.errors import FormatError
+from youcpu.record import field, record
 
 
 class FileBytes(Protocol):
@@ -29,7 +29,7 @@ class Segment(NamedTuple):
         return self.start + self.size
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class CpuState:
     """What a dump's note says of one CPU."""
 
@@ -44,7 +44,7 @@ class CpuState:
     cr4: int
 
 
-@dataclass(slots=True)
+@record
 class MemoryImage:
     """A memory dump. `damage` names what was wrong with it and how far it is still of use."""
 
@@ -55,10 +55,9 @@ class MemoryImage:
     machine: int | None = None  # ELF's e_machine: EM_X86_64 or EM_386
     vmcoreinfo: dict[str, str] = field(default_factory=dict)
     damage: list[str] = field(default_factory=list)
-    _starts: list[int] = field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        self._starts = [segment.start for segment in self.segments]
+        self._starts: list[int] = [segment.start for segment in self.segments]
 
     @property
     def present_bytes(self) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, compress
 from typing import NamedTuple
 
 from youcpu.hardware.paging import (
@@ -116,17 +116,19 @@ class AddressSpaceTables:
         rules = self.rules[depth]
         size = rules.level.size
         entries = self.entries(table, depth)
+        # Most entries of most tables are zero: those are dropped without a look.
+        filled = compress(zip(self.addresses(depth, base), entries, strict=False), entries)
         leaf_mask, leaf_bit = self.leaf_masks[depth], rules.leaf_bit
         if leaf_bit == PTE_P:
             yield [
                 _new(Leaf, (address, entry, size, upper))
-                for address, entry in zip(self.addresses(depth, base), entries, strict=False)
+                for address, entry in filled
                 if entry & leaf_mask == PTE_P
             ]
             return
         table_mask = self.table_masks[depth]
         batch: list[Leaf] = []
-        for address, entry in zip(self.addresses(depth, base), entries, strict=False):
+        for address, entry in filled:
             if not entry & PTE_P:
                 continue
             if entry & leaf_bit:
@@ -219,7 +221,8 @@ class _RunMaker:
         leaf_mask, table_mask = space.leaf_masks[depth], space.table_masks[depth]
         found: list[Run] = []
         end = last = 0
-        for index, entry in enumerate(space.entries(table, depth)):
+        entries = space.entries(table, depth)
+        for index, entry in compress(enumerate(entries), entries):
             if not entry & PTE_P:
                 continue
             base = index * size

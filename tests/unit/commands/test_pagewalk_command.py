@@ -8,10 +8,12 @@ import shutil
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from running import Run
+
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -72,6 +74,13 @@ def test_nothing_differs_from_itself(youcpu: Run) -> None:
         ((GUEST, "--access", "q", "0"), 2, "none of r, w, x"),
         ((GUEST, "--format", "xml"), 2, "none of text, qemu, json"),
         ((GUEST, "--format", "qemu", "--stats"), 2, "QEMU has"),
+        ((GUEST, "--cpu", "x"), 2, "not a number"),
+        ((GUEST, "--physical-bits", "60"), 2, "at most 52"),
+        ((GUEST, "--questions", "0"), 2, "not a number from 1 on"),
+        ((GUEST, "0", "--access", "r", "--user", "--kernel"), 2, "one ring"),
+        ((GUEST, "--leafs"), 2, "did you mean --leaves?"),
+        ((GUEST, "--frame"), 2, "--frame wants ADDR"),
+        (("--diff", GUEST), 2, "--diff wants two dumps"),
         ((GUEST, "--cpu", "1"), 1, "no CPU 1"),
         ((GUEST, "--leaves", "--limit", "10"), 1, "9,629 leaves: more than --limit 10"),
         (("/nonexistent/dump",), 1, "No such file"),

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from youcpu.hardware import paging as p
+from youcpu.hardware import paging_tables
 from youcpu.hardware.paging_access import VECTOR_GP, VECTOR_PF, Access, Rule, check_access
 from youcpu.hardware.paging_stats import address_space_stats, frame_mappings
 from youcpu.hardware.paging_tables import (
@@ -266,7 +267,7 @@ def test_missing_tables_are_told() -> None:
     assert address_space_stats(space).missing == [(0x40_0000, "PDPT")]
 
 
-def test_a_table_of_itself_ends() -> None:
+def test_a_table_of_itself_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """512 to the power of 4 leaves: counted and merged at once, told as a loop."""
     tables = Tables()
     for index in range(512):
@@ -281,6 +282,7 @@ def test_a_table_of_itself_ends() -> None:
     assert next(iter(frame_mappings(space, 0x1000))).level == "PML4"
     for index in range(0, 512, 2):
         tables.set(0x1000, index, 0x1000 | p.PTE_P)
+    monkeypatch.setattr(paging_tables, "RANGES_LIMIT", 200_000)  # less memory for the test
     with pytest.raises(TooManyRanges):
         space.ranges()
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from youcpu.abi.errno import Errno
 from youcpu.formats.shebang import parse_shebang
+from youcpu.formats.shell_text import looks_binary
 
 if TYPE_CHECKING:
     from youcpu.doctor.finding import Finding
-    from youcpu.dry_run import Round, Verdict
+    from youcpu.dry_run import DryRun, Round, Verdict
 
 
 def text(value: bytes) -> str:
@@ -88,3 +90,28 @@ def finding_document(finding: Finding | None) -> dict[str, Any] | None:
         "mend": finding.mend,
         "notes": list(finding.notes),
     }
+
+
+def full_document(
+    head: dict[str, Any], place: DryRun, file: bytes, verdict: Verdict
+) -> dict[str, Any]:
+    """The result, the chain of files, the doctor's finding, remarks, what a shell does next."""
+    from youcpu.doctor.explain import explain
+    from youcpu.doctor.remarks import remarks
+
+    document: dict[str, Any] = {**head, "file": text(file), **result(verdict)}
+    document["chain"] = [round_document(found) for found in verdict.rounds]
+    document["fault"] = finding_document(explain(place.task, file, verdict))
+    document["remarks"] = remarks(place.task, verdict)
+    document["shell"] = _shell(file, verdict)
+    return document
+
+
+def _shell(file: bytes, verdict: Verdict) -> dict[str, Any] | None:
+    """What a shell does next on ENOEXEC (POSIX XCU 2.9.1.4), None where there is no next."""
+    if verdict.error is None or verdict.error.errno is not Errno.ENOEXEC or not verdict.rounds:
+        return None
+    first = verdict.rounds[0]
+    if looks_binary(first.buffer[: first.size]):
+        return {"action": "refuse", "status": 126}
+    return {"action": "sh", "argv": ["sh", text(file)]}

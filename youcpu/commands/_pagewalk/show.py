@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from youcpu.commands._pagewalk.options import Query
+from youcpu.options import UsageError
 
 if TYPE_CHECKING:
     from youcpu.commands._pagewalk.answers import Answers
@@ -88,7 +87,7 @@ def _draw(answers: Answers, query: Query) -> int:
     elif query.task == "ranges":
         picture = ranges_svg(answers.range_rows(), f"Address space of {answers.view.name}")
     else:
-        raise typer.BadParameter("--svg draws walks and ranges")
+        raise UsageError("--svg draws walks and ranges")
     if query.svg == "-":
         sys.stdout.write(picture)
         return 0
@@ -114,7 +113,7 @@ def show_qemu(space: Space, query: Query) -> int:
         write_lines(qemu.gva2gpa_line(one.physical) for one in found)
         return 0
     if query.task not in ("leaves", "ranges"):
-        raise typer.BadParameter("--format qemu: QEMU has --leaves, --ranges and addresses only")
+        raise UsageError("--format qemu: QEMU has --leaves, --ranges and addresses only")
     lenient = LenientSpace(space.label, space.memory, space.registers, space.view)
     lenient.tables = AddressSpaceTables(space.memory, space.registers, reserved_bits=False)
     mode = lenient.tables.mode

@@ -13,15 +13,23 @@ from youcpu.abi.signal import Sig
 from youcpu.formats.elf_exec import ET_DYN, ET_EXEC, PF_R, PF_W, PF_X, PT_LOAD
 from youcpu.hardware.cpu import CR3, RIP, RSP
 from youcpu.hardware.memory import PAGE_SIZE
+from youcpu.kernel.cred import CAP_SYS_RAWIO
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.exec.binprm import ExecError
 from youcpu.kernel.exec.creds import exec_credentials
 from youcpu.kernel.exec.stack import ImageFacts, build_stack
 from youcpu.kernel.exit import de_thread, mm_release, release_mm
-from youcpu.kernel.mm.mm import TASK_SIZE
+from youcpu.kernel.mm.mm import MMAP_MIN_ADDR, TASK_SIZE
 from youcpu.kernel.mm.mmap import MAY_ALL, get_unmapped_area, mmap_region, page_align
 from youcpu.kernel.mm.uaccess import copy_to_user
-from youcpu.kernel.mm.vm_area import VM_EXEC, VM_GROWSDOWN, VM_READ, VM_WRITE, VmArea
+from youcpu.kernel.mm.vm_area import (
+    VM_ACCOUNT,
+    VM_EXEC,
+    VM_GROWSDOWN,
+    VM_READ,
+    VM_WRITE,
+    VmArea,
+)
 from youcpu.kernel.rlimit import RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK
 from youcpu.record import record
 
@@ -106,6 +114,7 @@ def _load(bprm: LinuxBinprm, image: ElfImage, task: Task) -> None:
     _setup_stack(bprm, mm, stack_top, facts, executable)
     if task.personality & MMAP_PAGE_ZERO:
         try:
+            get_unmapped_area(mm, 0, PAGE_SIZE, MAP_FIXED)
             mmap_region(mm, 0, PAGE_SIZE, VM_READ | VM_EXEC | MAY_ALL, None, 0)
         except KernelError:
             pass
@@ -119,6 +128,7 @@ def _begin_new_exec(bprm: LinuxBinprm, image: ElfImage, task: Task) -> MM:
     task.cred = exec_credentials(bprm)
     mm = kernel.new_mm()
     limits = task.group.rlimits
+    mm.lowest_fixed = 0 if task.cred.capable(CAP_SYS_RAWIO) else MMAP_MIN_ADDR
     mm.stack_limit = limits.soft(RLIMIT_STACK)
     mm.address_limit = limits.soft(RLIMIT_AS)
     mm.data_limit = limits.soft(RLIMIT_DATA)
@@ -219,9 +229,10 @@ def _choose_bias(
     if image.interpreter is None:
         # Without an interpreter it is one itself (ld.so): among the libraries.
         if alignment > PAGE_SIZE:
-            start = get_unmapped_area(mm, 0, page_align(total) + alignment, 0)
-            placed.bias = ((start + alignment - 1) & -alignment) - (first & -PAGE_SIZE)
-            return total, MAP_FIXED
+            # Where it would go anyway, aligned down; something may be there already.
+            start = get_unmapped_area(mm, 0, page_align(total), 0)
+            placed.bias = ((start & -alignment) - first) & -PAGE_SIZE
+            return total, MAP_FIXED_NOREPLACE
         placed.bias = -(first & -PAGE_SIZE)
         return total, 0
     base = ELF_ET_DYN_BASE
@@ -230,7 +241,7 @@ def _choose_bias(
         base += random.getrandbits(_MMAP_RANDOM_BITS) << 12
     base &= -alignment
     placed.bias = (base - first) & -PAGE_SIZE
-    return total, MAP_FIXED
+    return total, MAP_FIXED_NOREPLACE
 
 
 def _elf_load(mm: MM, file: File, segment: ProgramHeader, bias: int, flags: int, total: int) -> int:
@@ -243,12 +254,15 @@ def _elf_load(mm: MM, file: File, segment: ProgramHeader, bias: int, flags: int,
         if (segment.offset - inside) & (PAGE_SIZE - 1) or segment.offset < inside:
             raise KernelError(Errno.EINVAL)
         size = page_align(segment.filesz + inside)
+        if segment.offset - inside + size >> 64:
+            raise KernelError(Errno.EINVAL)
         start = get_unmapped_area(mm, start, page_align(total) if total else size, flags)
         pgoff = (segment.offset - inside) >> 12
         if total > size:
             # The whole span is taken first, so that nothing else goes between the segments.
             check = get_unmapped_area(mm, start, page_align(total), MAP_FIXED)
             assert check == start
+        file.mmap(False, False)
         mmap_region(mm, start, size, rights | MAY_ALL, file, pgoff)
         address = start + inside
         if segment.memsz > segment.filesz:
@@ -358,7 +372,7 @@ def _setup_stack(bprm: LinuxBinprm, mm: MM, top: int, facts: ImageFacts, executa
     stack = build_stack(bprm, top, facts, kernel.random.randbytes(16), gap)
     strings = stack.arg_start & -PAGE_SIZE
     start = max(strings - STACK_EXPAND, top - max(mm.stack_limit, top - strings) & -PAGE_SIZE)
-    flags = VM_READ | VM_WRITE | VM_GROWSDOWN | MAY_ALL
+    flags = VM_READ | VM_WRITE | VM_GROWSDOWN | VM_ACCOUNT | MAY_ALL
     if executable:
         flags |= VM_EXEC
     mm.add_area(VmArea(start, top, flags, start >> 12, None, "[stack]"))

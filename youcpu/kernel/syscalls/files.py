@@ -7,6 +7,7 @@ from youcpu.kernel.syscalls import (  # noqa: F401
     inotify,
     ioctl,
     namei,
+    net,
     open,
     pipe,
     read_write,

@@ -54,7 +54,6 @@ from youcpu.abi.fcntl import (
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.mm.uaccess import copy_from_user
 from youcpu.kernel.syscalls.table import syscall
-from youcpu.kernel.vfs.file import File
 from youcpu.kernel.vfs.inode import MAY_EXEC
 from youcpu.kernel.vfs.namei import (
     LOOKUP_DIRECTORY,
@@ -100,12 +99,7 @@ def open_fd(task: Task, dfd: int, path: bytes, flags: int, mode: int, resolve: i
         raise KernelError(Errno.EINVAL)
     task.files.lowest_free()
     file = do_open(task, dfd, path, flags & ~O_CLOEXEC, mode, resolve)
-    return install(task, file, bool(flags & O_CLOEXEC))
-
-
-def install(task: Task, file: File, cloexec: bool) -> int:
-    """A new open file gets a descriptor; it counts against guest RAM. Raises ENFILE, EMFILE."""
-    return task.files.install(file, cloexec)
+    return task.files.install(file, bool(flags & O_CLOEXEC))
 
 
 @syscall(2)

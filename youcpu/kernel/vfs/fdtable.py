@@ -61,6 +61,8 @@ class FdTable:
             old.put()
 
     def _set(self, fd: int, file: File, cloexec: bool) -> None:
+        if not file.charged:
+            file.charge()
         file.refs += 1
         self.files[fd] = file
         self._used |= 1 << fd

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 ALWAYS_READY = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM
 
+#: An open file's share of accounted memory.
+FILE_COST = 1024
 MAX_OFFSET = (1 << 63) - 1
 
 
@@ -45,16 +47,18 @@ class File:
 
     __slots__ = (
         "__weakref__",
+        "charged",
         "dentry",
         "flags",
         "inode",
         "owner",
         "pos",
         "refs",
-        "seals",
         "watchers",
     )
     stream = False
+    #: A write waits until all bytes have found room (pipes, stream sockets, terminals).
+    writes_all = False
     #: pread, pwrite and lseek make sense.
     seekable = True
     #: poll(2) waits for it, epoll takes it.
@@ -66,6 +70,8 @@ class File:
         self.flags = flags
         self.pos = 0
         self.refs = 0
+        #: Counts against guest RAM.
+        self.charged = False
         #: F_SETOWN: pid.
         self.owner = 0
         #: epoll items that must go with the last descriptor.
@@ -185,6 +191,15 @@ class File:
 
                 forget(self)
             self.release()
+            if self.charged:
+                self.charged = False
+                self.inode.sb.kernel.vfs.kmem.uncharge(FILE_COST)
+
+    def charge(self) -> None:
+        """It gets its first descriptor. Raises ENFILE."""
+        if not self.inode.sb.kernel.vfs.kmem.charge(FILE_COST):
+            raise KernelError(Errno.ENFILE)
+        self.charged = True
 
     def flush(self, table: FdTable) -> None:
         """A descriptor was closed: record locks of that process go (fs/locks.c)."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from youcpu.kernel.vfs.hostrw import RwFs
     from youcpu.kernel.vfs.inode import Inode
     from youcpu.kernel.vfs.tmpfs import TmpFs
+    from youcpu.kernel.vfs.unix import UnixSocket
 
 
 class MountOptions:
@@ -83,6 +84,10 @@ class Vfs:
         self.devices: DevFs
         #: Somebody has an inotify watch: events must be told.
         self.watched = False
+        #: Open files on their way between sockets.
+        self.files_in_flight = 0
+        #: sun_path with its NUL -> socket.
+        self.abstract_sockets: dict[bytes, UnixSocket] = {}
         self._cookie = 0
 
     def mount_all(self, options: MountOptions) -> None:

@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from youcpu.kernel.task import Task
     from youcpu.kernel.vfs.dcache import Dentry
 
-#: A file's share of accounted memory.
-FILE_COST = 512
-
 
 def do_open(task: Task, dfd: int, path: bytes, flags: int, mode: int = 0, resolve: int = 0) -> File:
     """An open file; not yet in a descriptor table (refs 0). Raises what open(2) does."""

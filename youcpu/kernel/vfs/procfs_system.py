@@ -167,7 +167,7 @@ def _sysctls(kernel: Kernel) -> dict[bytes, dict[bytes, bytes]]:
         },
         b"vm": {
             b"max_map_count": b"65530",
-            b"mmap_min_addr": b"65536",
+            b"mmap_min_addr": b"4096",
             b"overcommit_kbytes": b"0",
             b"overcommit_memory": b"0",
             b"overcommit_ratio": b"50",

@@ -21,6 +21,7 @@ from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user
 from youcpu.kernel.mm.vm_area import VM_MAYREAD, VM_MAYWRITE, VM_READ, VM_WRITE
 from youcpu.kernel.rlimit import Rlimits
 from youcpu.kernel.syscalls.table import SYSCALLS
+from youcpu.kernel.timer import TimerQueue
 from youcpu.kernel.vfs.fdtable import FdTable
 from youcpu.kernel.vfs.mount import MountOptions, Vfs
 from youcpu.kernel.vfs.namei import FsStruct
@@ -44,6 +45,8 @@ class FakeKernel:
             monotonic_ns=lambda: self.now,
         )
         self.signals: list[tuple[int, int]] = []
+        self.release, self.aslr = b"6.18.0-test", None
+        self.timers = TimerQueue(self.clock)  # type: ignore[arg-type]
         self.hostname, self.domainname = b"youcpu", b"(none)"
         self.groups: dict[int, Any] = {}
 
@@ -81,6 +84,9 @@ class Machine:
             restart=None,
             state="R",
             nice=0,
+            blocked=0,
+            restore_mask=None,
+            set_blocked=lambda mask: setattr(self.task, "blocked", mask),
         )
         group.threads.append(self.task)
         kernel.tasks[1] = self.task
