@@ -26,7 +26,7 @@ class Peer(Protocol):
         """A byte, or "sig N.CODE"."""
 
     def write(self, address: int, value: int) -> str:
-        """"0", or "sig N.CODE"."""
+        """ "0", or "sig N.CODE"."""
 
     def maps(self, low: int, high: int) -> str:
         """Mappings that touch [low, high)."""

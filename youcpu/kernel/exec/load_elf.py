@@ -22,7 +22,14 @@ from youcpu.kernel.exit import de_thread, mm_release, release_mm
 from youcpu.kernel.mm.mm import MMAP_MIN_ADDR, TASK_SIZE
 from youcpu.kernel.mm.mmap import MAY_ALL, get_unmapped_area, mmap_region, page_align
 from youcpu.kernel.mm.uaccess import copy_to_user
-from youcpu.kernel.mm.vm_area import VM_EXEC, VM_GROWSDOWN, VM_READ, VM_WRITE, VmArea
+from youcpu.kernel.mm.vm_area import (
+    VM_ACCOUNT,
+    VM_EXEC,
+    VM_GROWSDOWN,
+    VM_READ,
+    VM_WRITE,
+    VmArea,
+)
 from youcpu.kernel.rlimit import RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK
 from youcpu.record import record
 
@@ -255,6 +262,7 @@ def _elf_load(mm: MM, file: File, segment: ProgramHeader, bias: int, flags: int,
             # The whole span is taken first, so that nothing else goes between the segments.
             check = get_unmapped_area(mm, start, page_align(total), MAP_FIXED)
             assert check == start
+        file.mmap(False, False)
         mmap_region(mm, start, size, rights | MAY_ALL, file, pgoff)
         address = start + inside
         if segment.memsz > segment.filesz:
@@ -364,7 +372,7 @@ def _setup_stack(bprm: LinuxBinprm, mm: MM, top: int, facts: ImageFacts, executa
     stack = build_stack(bprm, top, facts, kernel.random.randbytes(16), gap)
     strings = stack.arg_start & -PAGE_SIZE
     start = max(strings - STACK_EXPAND, top - max(mm.stack_limit, top - strings) & -PAGE_SIZE)
-    flags = VM_READ | VM_WRITE | VM_GROWSDOWN | MAY_ALL
+    flags = VM_READ | VM_WRITE | VM_GROWSDOWN | VM_ACCOUNT | MAY_ALL
     if executable:
         flags |= VM_EXEC
     mm.add_area(VmArea(start, top, flags, start >> 12, None, "[stack]"))

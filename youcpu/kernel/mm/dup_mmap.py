@@ -17,6 +17,7 @@ from youcpu.kernel.mm.vm_area import (
     VM_MAYWRITE,
     VM_SHARED,
     VM_WIPEONFORK,
+    AnonVma,
     VmArea,
 )
 from youcpu.record import replace
@@ -24,8 +25,8 @@ from youcpu.record import replace
 _ATTRIBUTES = (
     "mmap_base", "start_brk", "brk", "start_code", "end_code", "start_data", "end_data",
     "start_stack", "arg_start", "arg_end", "env_start", "env_end", "auxv", "vdso",
-    "stack_limit", "address_limit", "data_limit", "lowest_fixed", "executable_stack",
-    "read_implies_exec", "dumpable",
+    "stack_limit", "address_limit", "data_limit", "executable_stack", "read_implies_exec",
+    "dumpable", "lowest_fixed",
 )  # fmt: skip
 _READ_ONLY = ~PTE_W
 
@@ -41,13 +42,17 @@ def dup_mmap(mm: MM, child: MM) -> None:
     for area in mm.areas:
         if area.flags & VM_DONTCOPY:
             continue
-        wiped = bool(area.flags & VM_WIPEONFORK)
-        twin = replace(area, anon_vma=area.anon_vma and not wiped)
+        family = None
+        if area.anon_vma is not None and not area.flags & VM_WIPEONFORK:
+            family = AnonVma(forked=True)
+        twin = replace(area, anon_vma=family)
         if twin.file is not None:
             twin.file.refs += 1
+            if twin.file.inode.mapping is not None:
+                twin.file.inode.mapping.mappers.add(child)
         child.areas.append(twin)
         child.total_vm += twin.size >> PAGE_SHIFT
-        if twin.anon_vma:
+        if family is not None:
             copy_page_range(mm, child, area)
 
 

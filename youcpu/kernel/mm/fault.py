@@ -60,10 +60,25 @@ def handle_mm_fault(mm: MM, address: int, write: bool, instr: bool = False) -> s
             mm.ram.quads[slot] = mm.entry_rights(area, entry)
             return handle_mm_fault(mm, address, write, instr) if write else SPURIOUS
         if area.file is None:
+            if write and area.anon_vma is None:
+                area.anon_vma_prepare(mm.areas)
             return _anonymous(mm, area, slot, write)
         return _file(mm, area, address, slot, write)
     except OutOfFrames as error:
         raise OutOfMemory from error
+
+
+def populate(mm: MM, start: int, end: int) -> bool:
+    """mm_populate(): fault all pages of [start, end) in; what cannot be is left. All could?"""
+    good = True
+    for area in mm.areas.overlapping(start, end):
+        write = area.flags & (VM_WRITE | VM_SHARED) == VM_WRITE
+        try:
+            for address in range(max(start, area.start), min(end, area.end), PAGE_SIZE):
+                handle_mm_fault(mm, address, write)
+        except BadAccess:
+            good = False
+    return good
 
 
 def find_area(mm: MM, address: int) -> VmArea:
@@ -119,7 +134,6 @@ def _anonymous(mm: MM, area: VmArea, slot: int, write: bool) -> str:
         mm.ram.quads[slot] = leaf_entry(area, mm.zero_frame, False)
         return ZERO
     mm.ram.quads[slot] = leaf_entry(area, mm.frames.alloc(), True)
-    area.anon_vma = True
     return ANON
 
 
@@ -133,8 +147,9 @@ def _file(mm: MM, area: VmArea, address: int, slot: int, write: bool) -> str:
         raise BadAccess(Sig.SIGBUS, BUS_ADRERR)
     frame = mapping.frame(index, pages)
     if write and not area.flags & VM_SHARED:
+        if area.anon_vma is None:
+            area.anon_vma_prepare(mm.areas)
         mm.ram.quads[slot] = leaf_entry(area, _copy(mm, frame), True)
-        area.anon_vma = True
         return COPY
     mm.frames.get(frame)
     mm.ram.quads[slot] = leaf_entry(area, frame, write)
@@ -174,16 +189,16 @@ def _write_protected(mm: MM, area: VmArea, address: int, slot: int, entry: int) 
         if area.file is not None and area.file.inode.mapping is not None:
             area.file.inode.mapping.dirty.add(area.page_index(address))
         return SHARED
+    if area.anon_vma is None:
+        area.anon_vma_prepare(mm.areas)
     if frame == mm.zero_frame:
         quads[slot] = leaf_entry(area, frames.alloc(), True)
-        area.anon_vma = True
         mm.stale_tlb = True
         return ANON
     if frames.count(frame) == 1:
         quads[slot] = leaf_entry(area, frame, True)
         return REUSE
     copy = _copy(mm, frame)
-    area.anon_vma = True
     quads[slot] = leaf_entry(area, copy, True)
     frames.put(frame)
     # The address now leads to another frame.

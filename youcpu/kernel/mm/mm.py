@@ -14,6 +14,7 @@ from youcpu.kernel.mm.vm_area import VM_EXEC, VM_RIGHTS, VM_SHARED, VM_WRITE, Vm
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from youcpu.kernel.mm.page_cache import AddressSpace
     from youcpu.kernel.vfs.file import File
 
 #: End of user addresses with 4-level tables (TASK_SIZE_MAX): the last page stays unused.
@@ -141,6 +142,8 @@ class MM:
             raise KernelError(Errno.ENOMEM)
         if area.file is not None:
             area.file.refs += 1
+            if area.file.inode.mapping is not None:
+                area.file.inode.mapping.mappers.add(self)
         self.total_vm += area.size >> PAGE_SHIFT
         pieces = len(self.areas)
         merged = self.areas.insert(area)
@@ -162,7 +165,7 @@ class MM:
     def unmap(self, start: int, end: int) -> None:
         """Remove every mapping in [start, end): do_vmi_munmap(). Raises ENOMEM on too many."""
         areas = self.areas.overlapping(start, end)
-        if not areas:
+        if not areas or start >= end:
             return
         if areas[0].start < start and areas[-1].end > end and len(self.areas) >= MAX_MAP_COUNT:
             raise KernelError(Errno.ENOMEM)
@@ -181,11 +184,21 @@ class MM:
         ceiling = min(above.start if above else TASK_SIZE + PAGE_SIZE, (end | 0x1FFFFF) + 1)
         self.page_table.free_tables(floor, ceiling)
 
+    def unmap_mapping(self, mapping: AddressSpace, first: int) -> None:
+        """A file lost its pages from index `first` on: unmap_mapping_range(), copies too."""
+        for area in self.areas:
+            if area.file is not None and area.file.inode.mapping is mapping:
+                start = area.start + (max(0, first - area.pgoff) << PAGE_SHIFT)
+                if start < area.end:
+                    self.zap_range(start, area.end)
+
     def release(self) -> int:
         """The last user is gone: exit_mmap(). Pages that were in memory."""
         for area in list(self.areas):
             self.areas.remove(area)
             if area.file is not None:
+                if area.file.inode.mapping is not None:
+                    area.file.inode.mapping.mappers.discard(self)
                 area.file.put()
         pages = self.zap_range(0, TASK_SIZE + PAGE_SIZE)
         self.page_table.release()

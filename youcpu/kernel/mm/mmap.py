@@ -1,4 +1,4 @@
-"""Making, moving and ending mappings: mm/mmap.c, mm/mprotect.c, mm/mremap.c, mm/madvise.c."""
+"""Making mappings and changing their rights: mm/mmap.c, mm/vma.c, mm/mprotect.c."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from youcpu.abi.mman import (
     MAP_32BIT,
     MAP_FIXED,
     MAP_FIXED_NOREPLACE,
-    MREMAP_DONTUNMAP,
-    MREMAP_FIXED,
-    MREMAP_MAYMOVE,
     PROT_EXEC,
     PROT_READ,
     PROT_WRITE,
@@ -20,11 +17,10 @@ from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.mm.mm import MM, MMAP_MIN_ADDR, TASK_SIZE
 from youcpu.kernel.mm.vm_area import (
-    VM_DONTEXPAND,
+    VM_ACCOUNT,
     VM_EXEC,
     VM_MAYEXEC,
     VM_MAYREAD,
-    VM_MAYSHARE,
     VM_MAYWRITE,
     VM_NORESERVE,
     VM_READ,
@@ -75,7 +71,7 @@ def get_unmapped_area(mm: MM, hint: int, size: int, flags: int) -> int:
         hint = page_align(hint)
         if hint and hint < MMAP_MIN_ADDR:
             hint = MMAP_MIN_ADDR
-        if hint and hint <= TASK_SIZE - size and _is_free(mm, hint, hint + size):
+        if hint and hint <= TASK_SIZE - size and is_free(mm, hint, hint + size):
             return hint
         start = mm.areas.highest_gap(size, MMAP_MIN_ADDR, mm.mmap_base)
         if start is None:
@@ -85,17 +81,21 @@ def get_unmapped_area(mm: MM, hint: int, size: int, flags: int) -> int:
     return start
 
 
-def _is_free(mm: MM, start: int, end: int) -> bool:
+def is_free(mm: MM, start: int, end: int) -> bool:
     above = mm.areas.after(start)
     return above is None or end <= above.lowest()
 
 
-def check_limits(mm: MM, pages: int, flags: int) -> None:
+def accountable(flags: int) -> bool:
+    """accountable_mapping(): private, writable, not MAP_NORESERVE."""
+    return flags & (VM_WRITE | VM_SHARED | VM_NORESERVE) == VM_WRITE
+
+
+def check_limits(mm: MM, pages: int, flags: int, charged: int | None = None) -> None:
     """may_expand_vm() and the heuristic of vm.overcommit_memory 0. Raises ENOMEM."""
     if (mm.total_vm + pages) << PAGE_SHIFT > mm.address_limit:
         raise KernelError(Errno.ENOMEM)
-    accountable = flags & (VM_WRITE | VM_SHARED | VM_NORESERVE) == VM_WRITE
-    if accountable and pages > mm.frames.total:
+    if accountable(flags) and (pages if charged is None else charged) > mm.frames.total:
         raise KernelError(Errno.ENOMEM)
 
 
@@ -105,6 +105,8 @@ def mmap_region(
     """Map [start, start + size), what was there is replaced. Raises ENOMEM."""
     check_limits(mm, size >> PAGE_SHIFT, flags)
     mm.unmap(start, start + size)
+    if accountable(flags):
+        flags |= VM_ACCOUNT
     if file is None and not flags & VM_SHARED:
         pgoff = start >> PAGE_SHIFT
     return mm.add_area(VmArea(start, start + size, flags, pgoff, file, name))
@@ -133,6 +135,14 @@ def _protect_area(mm: MM, area: VmArea, start: int, end: int, rights: int) -> No
     flags = area.flags & ~VM_RIGHTS | rights
     if flags == area.flags:
         return
+    if rights & VM_WRITE:
+        if area.file is not None and area.flags & VM_SHARED:
+            area.file.mmap(True, True)
+        if not area.flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE):
+            check_limits(mm, 0, VM_WRITE, (end - start) >> PAGE_SHIFT)
+            flags |= VM_ACCOUNT
+    elif area.file is None and area.anon_vma is None:
+        flags &= ~VM_ACCOUNT
     mm.split_area(start)
     mm.split_area(end)
     piece = mm.areas.at(start)
@@ -151,69 +161,3 @@ def set_flags(mm: MM, area: VmArea, flags: int) -> VmArea:
         for _ in range(pieces + 1 - len(mm.areas)):
             area.file.put()
     return merged
-
-
-def remap(mm: MM, address: int, old: int, new: int, flags: int, target: int) -> int:
-    """mremap(2) for checked, page-aligned sizes. Raises EFAULT, EINVAL, ENOMEM."""
-    area = mm.areas.at(address)
-    if area is None:
-        raise KernelError(Errno.EFAULT)
-    if not old and not area.flags & VM_MAYSHARE:
-        raise KernelError(Errno.EINVAL)
-    if flags & MREMAP_DONTUNMAP and (area.flags & VM_DONTEXPAND or area.name.startswith("[v")):
-        raise KernelError(Errno.EINVAL)
-    if flags & MREMAP_FIXED:
-        if target < address + old and address < target + new:
-            raise KernelError(Errno.EINVAL)
-        mm.unmap(target, target + new)
-        area = mm.areas.at(address)
-        assert area is not None
-    if new < old:
-        mm.unmap(address + new, address + old)
-        old = new
-        if not flags & MREMAP_FIXED:
-            return address
-        area = mm.areas.at(address)
-        assert area is not None
-    elif old == new and not flags & (MREMAP_FIXED | MREMAP_DONTUNMAP):
-        return address
-    if address + old > area.end:
-        raise KernelError(Errno.EFAULT)
-    if new > old and area.flags & VM_DONTEXPAND:
-        raise KernelError(Errno.EFAULT)
-    check_limits(mm, new - old >> PAGE_SHIFT, area.flags)
-    if not flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) and _grow_in_place(
-        mm, area, address, old, new
-    ):
-        return address
-    if not flags & (MREMAP_MAYMOVE | MREMAP_FIXED):
-        raise KernelError(Errno.ENOMEM)
-    if not flags & MREMAP_FIXED:
-        target = get_unmapped_area(mm, target if flags & MREMAP_DONTUNMAP else 0, new, 0)
-    return _move(mm, area, address, old, new, target, bool(flags & MREMAP_DONTUNMAP))
-
-
-def _grow_in_place(mm: MM, area: VmArea, address: int, old: int, new: int) -> bool:
-    if address + old != area.end or not _is_free(mm, area.end, address + new):
-        return False
-    if address + new > TASK_SIZE:
-        return False
-    mm.add_area(
-        VmArea(area.end, address + new, area.flags, area.page_index(area.end), area.file, area.name)
-    )
-    return True
-
-
-def _move(mm: MM, area: VmArea, address: int, old: int, new: int, target: int, keep: bool) -> int:
-    """move_vma(): a new area, the page table entries carried over, the old range unmapped."""
-    moved = VmArea(target, target + new, area.flags, area.page_index(address), area.file, area.name)
-    moved.anon_vma = area.anon_vma
-    mm.add_area(moved)
-    table = mm.page_table
-    for source, slot, entry in list(table.entries(address, address + old)):
-        table.quads[slot] = 0
-        table.quads[table.slot(source - address + target)] = entry
-        mm.stale_tlb = True
-    if not keep and old:
-        mm.unmap(address, address + old)
-    return target

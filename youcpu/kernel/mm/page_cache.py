@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE, FrameAllocator
+
+if TYPE_CHECKING:
+    from youcpu.kernel.mm.mm import MM
 
 #: Linux maps up to 64 KiB around a file fault (fault_around_bytes) and reads ahead.
 READAHEAD_PAGES = 16
@@ -23,7 +26,7 @@ class AddressSpace:
     The cache holds one reference to each frame; a page table entry holds another.
     """
 
-    __slots__ = ("backing", "dirty", "frames", "pages")
+    __slots__ = ("backing", "dirty", "frames", "mappers", "pages")
 
     def __init__(self, frames: FrameAllocator, backing: BackingStore | None = None) -> None:
         self.frames = frames
@@ -31,6 +34,8 @@ class AddressSpace:
         self.pages: dict[int, int] = {}
         #: Indices written through a shared mapping since the last write-back.
         self.dirty: set[int] = set()
+        #: Address spaces that have or had areas of the file (i_mmap).
+        self.mappers: set[MM] = set()
 
     def frame(self, index: int, file_pages: int = 0) -> int:
         """The frame of page `index`, read in if need be. Raises OutOfFrames.
@@ -70,6 +75,8 @@ class AddressSpace:
     def truncate(self, size: int) -> None:
         """The file now ends at `size`: drop the pages beyond, zero the rest of the last."""
         last = (size + PAGE_SIZE - 1) >> PAGE_SHIFT
+        for mm in self.mappers:
+            mm.unmap_mapping(self, last)
         for index in [i for i in self.pages if i >= last]:
             self.frames.put(self.pages.pop(index))
             self.dirty.discard(index)

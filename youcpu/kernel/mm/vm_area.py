@@ -18,15 +18,29 @@ VM_READ, VM_WRITE, VM_EXEC, VM_SHARED = 1, 2, 4, 8
 VM_MAYREAD, VM_MAYWRITE, VM_MAYEXEC, VM_MAYSHARE = 0x10, 0x20, 0x40, 0x80
 VM_GROWSDOWN = 0x100
 VM_LOCKED = 0x2000
+VM_SEQ_READ, VM_RAND_READ = 0x8000, 0x10000
 VM_DONTCOPY = 0x20000
 VM_DONTEXPAND = 0x40000
-VM_NORESERVE = 0x200000
+VM_ACCOUNT, VM_NORESERVE = 0x100000, 0x200000
 VM_WIPEONFORK = 0x2000000
 VM_DONTDUMP = 0x4000000
+VM_HUGEPAGE, VM_NOHUGEPAGE = 0x20000000, 0x40000000
 VM_RIGHTS = VM_READ | VM_WRITE | VM_EXEC
 
 #: mm/mmap.c: nothing may be mapped this close below a growing stack (256 pages).
 STACK_GUARD_GAP = 256 << PAGE_SHIFT
+
+
+class AnonVma:
+    """struct anon_vma: areas whose private pages belong to one family; made by the first fault.
+
+    `forked`: a child's, which has its parent's family above it and takes no others in.
+    """
+
+    __slots__ = ("forked",)
+
+    def __init__(self, forked: bool = False) -> None:
+        self.forked = forked
 
 
 @record(eq=False)
@@ -35,6 +49,7 @@ class VmArea:
 
     `pgoff`: page of the file at `start`; of anonymous memory start >> 12 when it was mapped.
     `name` is what /proc/PID/maps says where there is no file: [heap], [stack], [vdso] or "".
+    `anon_vma`: None while the area has no private page. It decides what can merge.
     """
 
     start: int
@@ -43,8 +58,7 @@ class VmArea:
     pgoff: int
     file: File | None = None
     name: str = ""
-    #: Private pages may be in it: fork copies its entries (vma->anon_vma).
-    anon_vma: bool = False
+    anon_vma: AnonVma | None = None
 
     @property
     def size(self) -> int:
@@ -69,7 +83,34 @@ class VmArea:
             and before.file is self.file
             and before.name == self.name
             and before.pgoff + (before.size >> PAGE_SHIFT) == self.pgoff
+            and compatible(before.anon_vma, self.anon_vma)
         )
+
+    def anon_vma_prepare(self, areas: VmAreas) -> None:
+        """__anon_vma_prepare(): the first private page; a like neighbour's family is joined."""
+        near = self._reusable(areas.following(self)) or self._reusable(areas.before(self))
+        self.anon_vma = near or AnonVma()
+
+    def _reusable(self, near: VmArea | None) -> AnonVma | None:
+        """reusable_anon_vma(): of a neighbour that differs in nothing but rights."""
+        if near is None or near.anon_vma is None or near.anon_vma.forked:
+            return None
+        low, high = (self, near) if self.start < near.start else (near, self)
+        alike = (
+            low.end == high.start
+            and low.file is high.file
+            and not (low.flags ^ high.flags) & ~VM_RIGHTS
+            and low.pgoff + (low.size >> PAGE_SHIFT) == high.pgoff
+        )
+        return near.anon_vma if alike else None
+
+
+def compatible(one: AnonVma | None, other: AnonVma | None) -> bool:
+    """is_mergeable_anon_vma(): private pages of two families stay in two areas."""
+    if one is None or other is None:
+        family = one or other
+        return family is None or not family.forked
+    return one is other
 
 
 class VmAreas:
@@ -108,6 +149,11 @@ class VmAreas:
         index = bisect_left(self._starts, area.start)
         return self._areas[index - 1] if index else None
 
+    def following(self, area: VmArea) -> VmArea | None:
+        """The neighbour above."""
+        index = bisect_right(self._starts, area.start)
+        return self._areas[index] if index < len(self._areas) else None
+
     def overlapping(self, start: int, end: int) -> list[VmArea]:
         """Areas with any address in [start, end), in order."""
         index = bisect_right(self._starts, start) - 1
@@ -122,7 +168,7 @@ class VmAreas:
         if index and area.can_follow(self._areas[index - 1]):
             below = self._areas[index - 1]
             below.end = area.end
-            below.anon_vma |= area.anon_vma
+            below.anon_vma = below.anon_vma or area.anon_vma
             area = below
             index -= 1
         else:
@@ -130,7 +176,7 @@ class VmAreas:
             self._starts.insert(index, area.start)
         if index + 1 < len(self._areas) and self._areas[index + 1].can_follow(area):
             area.end = self._areas[index + 1].end
-            area.anon_vma |= self._areas[index + 1].anon_vma
+            area.anon_vma = area.anon_vma or self._areas[index + 1].anon_vma
             del self._areas[index + 1], self._starts[index + 1]
         return area
 

@@ -54,9 +54,6 @@ from youcpu.abi.mman import (
     MCL_FUTURE,
     MCL_ONFAULT,
     MLOCK_ONFAULT,
-    MREMAP_DONTUNMAP,
-    MREMAP_FIXED,
-    MREMAP_MAYMOVE,
     MS_ASYNC,
     MS_INVALIDATE,
     MS_SYNC,
@@ -66,7 +63,7 @@ from youcpu.abi.mman import (
 )
 from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE
 from youcpu.kernel.errors import KernelError
-from youcpu.kernel.mm.fault import BadAccess, handle_mm_fault
+from youcpu.kernel.mm.fault import BadAccess, handle_mm_fault, populate
 from youcpu.kernel.mm.mm import MM, TASK_SIZE
 from youcpu.kernel.mm.mmap import (
     MAY_ALL,
@@ -74,22 +71,26 @@ from youcpu.kernel.mm.mmap import (
     mmap_region,
     page_align,
     protect,
-    remap,
     rights_of,
     set_flags,
 )
+from youcpu.kernel.mm.mremap import do_mremap
 from youcpu.kernel.mm.uaccess import copy_to_user
 from youcpu.kernel.mm.vm_area import (
     VM_DONTCOPY,
     VM_DONTDUMP,
     VM_EXEC,
     VM_GROWSDOWN,
+    VM_HUGEPAGE,
     VM_LOCKED,
     VM_MAYEXEC,
     VM_MAYSHARE,
     VM_MAYWRITE,
+    VM_NOHUGEPAGE,
     VM_NORESERVE,
+    VM_RAND_READ,
     VM_READ,
+    VM_SEQ_READ,
     VM_SHARED,
     VM_WIPEONFORK,
     VM_WRITE,
@@ -104,6 +105,8 @@ if TYPE_CHECKING:
 
 READ_IMPLIES_EXEC = 0x0400000
 _USER_LIMIT = 1 << 47
+#: LEGACY_MAP_MASK: what MAP_SHARED_VALIDATE lets pass (include/linux/mman.h).
+_LEGACY_MAP_MASK = 0x7F9F3 | 21 << 26 | 30 << 26
 _MADV_FLAGS = {
     MADV_DONTFORK: (VM_DONTCOPY, 0),
     MADV_DOFORK: (0, VM_DONTCOPY),
@@ -111,10 +114,14 @@ _MADV_FLAGS = {
     MADV_DODUMP: (0, VM_DONTDUMP),
     MADV_WIPEONFORK: (VM_WIPEONFORK, 0),
     MADV_KEEPONFORK: (0, VM_WIPEONFORK),
+    MADV_NORMAL: (0, VM_RAND_READ | VM_SEQ_READ),
+    MADV_RANDOM: (VM_RAND_READ, VM_SEQ_READ),
+    MADV_SEQUENTIAL: (VM_SEQ_READ, VM_RAND_READ),
+    MADV_HUGEPAGE: (VM_HUGEPAGE, VM_NOHUGEPAGE),
+    MADV_NOHUGEPAGE: (VM_NOHUGEPAGE, VM_HUGEPAGE),
 }
 #: Hints about reading ahead and huge pages: nothing to see but the answer.
-_MADV_HINTS = {MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED, MADV_HUGEPAGE}
-_MADV_HINTS |= {MADV_NOHUGEPAGE, 12, 13, 20, 21, 25}  # (UN)MERGEABLE COLD PAGEOUT COLLAPSE
+_MADV_HINTS = {MADV_WILLNEED, 12, 13, 20, 21, 25}  # (UN)MERGEABLE COLD PAGEOUT COLLAPSE
 _MADV_DISCARD = {MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE}
 _MADV_POPULATE = {MADV_POPULATE_READ, MADV_POPULATE_WRITE}
 _KNOWN_ADVICE = {*_MADV_FLAGS, *_MADV_HINTS, *_MADV_DISCARD, *_MADV_POPULATE}
@@ -162,6 +169,9 @@ def do_mmap(
     kind = flags & MAP_TYPE
     if file is not None:
         vm_flags = _file_flags(file, flags, vm_flags)
+        if file.inode.mapping is None:  # /dev/zero
+            file = task.kernel.shmem_file(task, size) if vm_flags & VM_SHARED else None
+            pgoff = 0
     elif kind in (MAP_SHARED, MAP_SHARED_VALIDATE):
         if vm_flags & VM_GROWSDOWN or kind == MAP_SHARED_VALIDATE:
             raise KernelError(Errno.EINVAL)
@@ -170,9 +180,9 @@ def do_mmap(
         pgoff = 0
     elif kind != MAP_PRIVATE:
         raise KernelError(Errno.EINVAL)
-    area = mmap_region(mm, start, size, vm_flags, file, pgoff)
+    mmap_region(mm, start, size, vm_flags, file, pgoff)
     if flags & (MAP_POPULATE | MAP_LOCKED) and not flags & MAP_NONBLOCK:
-        populate(mm, start, start + size, bool(area.flags & VM_WRITE))
+        populate(mm, start, start + size)
     return start
 
 
@@ -181,6 +191,8 @@ def _file_flags(file: File, flags: int, vm_flags: int) -> int:
     kind = flags & MAP_TYPE
     if not file.readable and not file.writable:
         raise KernelError(Errno.EBADF)  # O_PATH
+    if kind == MAP_SHARED_VALIDATE and flags & ~_LEGACY_MAP_MASK:
+        raise KernelError(Errno.EOPNOTSUPP)
     if kind in (MAP_SHARED, MAP_SHARED_VALIDATE):
         if vm_flags & VM_WRITE and not file.writable:
             raise KernelError(Errno.EACCES)
@@ -195,20 +207,10 @@ def _file_flags(file: File, flags: int, vm_flags: int) -> int:
         if vm_flags & VM_EXEC:
             raise KernelError(Errno.EPERM)
         vm_flags &= ~VM_MAYEXEC
-    if file.inode.mapping is None:
-        raise KernelError(Errno.ENODEV)
+    file.mmap(bool(vm_flags & VM_SHARED), bool(vm_flags & VM_WRITE))
     if vm_flags & VM_GROWSDOWN:
         raise KernelError(Errno.EINVAL)
     return vm_flags
-
-
-def populate(mm: MM, start: int, end: int, write: bool) -> None:
-    """mm_populate(): fault all pages in; what cannot be is left."""
-    for address in range(start, end, PAGE_SIZE):
-        try:
-            handle_mm_fault(mm, address, write)
-        except BadAccess:
-            return
 
 
 @syscall(11)
@@ -276,20 +278,7 @@ def mremap(
     task: Task, old: Addr, old_size: Size, new_size: Size, flags: MremapFlags, new: MremapAddr
 ) -> Addr:
     """mremap(2)."""
-    if flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP):
-        raise KernelError(Errno.EINVAL)
-    if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) and not flags & MREMAP_MAYMOVE:
-        raise KernelError(Errno.EINVAL)
-    old_size, new_size = page_align(old_size), page_align(new_size)
-    if flags & MREMAP_DONTUNMAP and old_size != new_size:
-        raise KernelError(Errno.EINVAL)
-    if old & (PAGE_SIZE - 1) or not new_size:
-        raise KernelError(Errno.EINVAL)
-    if new_size > TASK_SIZE:
-        raise KernelError(Errno.ENOMEM if not flags & MREMAP_FIXED else Errno.EINVAL)
-    if flags & MREMAP_FIXED and (new & (PAGE_SIZE - 1) or new > TASK_SIZE - new_size):
-        raise KernelError(Errno.EINVAL)
-    return remap(task.mm, old, old_size, new_size, flags, new)
+    return do_mremap(task.mm, old, old_size, new_size, flags, new)
 
 
 @syscall(12)
@@ -331,8 +320,8 @@ def madvise(task: Task, addr: Addr, length: Size, advice: Madvice) -> Int:
         start, end = max(addr, area.start), min(addr + size, area.end)
         if missing and advice in _MADV_POPULATE:
             break
-        _advise(task.mm, area, start, end, advice)
         position = end
+        _advise(task.mm, area, start, end, advice)
     if missing or position < addr + size:
         raise KernelError(Errno.ENOMEM)
     return 0
@@ -347,17 +336,18 @@ def _advise(mm: MM, area: VmArea, start: int, end: int, advice: int) -> None:
         mm.zap_range(start, end)
     elif advice in _MADV_FLAGS:
         on, off = _MADV_FLAGS[advice]
-        if advice in (MADV_WIPEONFORK, MADV_KEEPONFORK) and (
-            area.file is not None or area.flags & VM_SHARED
-        ):
+        if advice == MADV_WIPEONFORK and (area.file is not None or area.flags & VM_SHARED):
             raise KernelError(Errno.EINVAL)
         change_flags(mm, area, start, end, area.flags & ~off | on)
     elif advice in _MADV_POPULATE:
-        for address in range(start, end, PAGE_SIZE):
-            try:
-                handle_mm_fault(mm, address, advice == MADV_POPULATE_WRITE)
-            except BadAccess as bad:
-                raise KernelError(Errno.EINVAL if bad.code == 2 else Errno.EFAULT) from None
+        write = advice == MADV_POPULATE_WRITE
+        if not area.flags & (VM_WRITE if write else VM_READ):
+            raise KernelError(Errno.EINVAL)
+        try:
+            for address in range(start, end, PAGE_SIZE):
+                handle_mm_fault(mm, address, write)
+        except BadAccess:
+            raise KernelError(Errno.EFAULT) from None
 
 
 def change_flags(mm: MM, area: VmArea, start: int, end: int, flags: int) -> None:
@@ -402,22 +392,36 @@ def mincore(task: Task, addr: Addr, length: Size, vec: MincorePtr) -> Int:
         raise KernelError(Errno.EINVAL)
     if addr + length > TASK_SIZE + PAGE_SIZE:
         raise KernelError(Errno.ENOMEM)
-    mm = task.mm
-    for offset in range(0, page_align(length), PAGE_SIZE):
-        area = mm.areas.at(addr + offset)
+    mm, end = task.mm, addr + page_align(length)
+    while addr < end:
+        area = mm.areas.at(addr)
         if area is None:
             raise KernelError(Errno.ENOMEM)
-        resident = mm.mapped_frame(addr + offset) != 0
-        if not resident and area.file is not None and area.file.inode.mapping is not None:
-            resident = area.page_index(addr + offset) in area.file.inode.mapping.pages
-        copy_to_user(task, vec + (offset >> PAGE_SHIFT), b"\1" if resident else b"\0")
+        stop = min(area.end, end, addr + (PAGE_SIZE << PAGE_SHIFT))
+        copy_to_user(task, vec, _resident(mm, area, addr, stop))
+        vec += (stop - addr) >> PAGE_SHIFT
+        addr = stop
     return 0
+
+
+def _resident(mm: MM, area: VmArea, start: int, end: int) -> bytes:
+    """A byte a page: 1 where it is in memory, mapped or in the file's cache."""
+    answer = bytearray((end - start) >> PAGE_SHIFT)
+    for address, _, _ in mm.page_table.entries(start, end):
+        answer[(address - start) >> PAGE_SHIFT] = 1
+    if area.file is not None and area.file.inode.mapping is not None:
+        pages, first = area.file.inode.mapping.pages, area.page_index(start)
+        for index in range(len(answer)):
+            if first + index in pages:
+                answer[index] = 1
+    return bytes(answer)
 
 
 def _lock(task: Task, addr: int, length: int, lock: bool, fault: bool) -> int:
     start = addr & -PAGE_SIZE
-    end = page_align(length + (addr & (PAGE_SIZE - 1))) + start
-    if end < start or end > 1 << 64:
+    # In 64 bits: a length close to 2**64 becomes 0.
+    end = start + (page_align(length + (addr & (PAGE_SIZE - 1))) & (1 << 64) - 1)
+    if end >= 1 << 64:
         raise KernelError(Errno.EINVAL)
     if lock and end - start > task.group.rlimits.soft(RLIMIT_MEMLOCK) and not task.cred.effective:
         raise KernelError(Errno.ENOMEM)
@@ -427,12 +431,9 @@ def _lock(task: Task, addr: int, length: int, lock: bool, fault: bool) -> int:
             raise KernelError(Errno.ENOMEM)
         low, high = max(start, area.start), min(end, area.end)
         flags = area.flags | VM_LOCKED if lock else area.flags & ~VM_LOCKED
-        write = bool(area.flags & VM_WRITE and not area.flags & VM_SHARED)
         change_flags(task.mm, area, low, high, flags)
-        if lock and fault:
-            populate(task.mm, low, high, write)
         position = high
-    if position < end:
+    if position < end or (lock and fault and not populate(task.mm, start, end)):
         raise KernelError(Errno.ENOMEM)
     return 0
 
