@@ -34,7 +34,7 @@ bench: $(STAMP)
 	$(BIN)/python tests/bench.py
 
 fuzz: $(STAMP)
-	$(BIN)/python -m pytest -n $(JOBS) tests/fuzz --long
+	$(BIN)/python -m pytest -n $(JOBS) tests/fuzz tests/differential/test_exec_*.py --long
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
