@@ -34,7 +34,7 @@ bench: $(STAMP)
 	$(BIN)/python tests/bench.py
 
 fuzz: $(STAMP)
-	$(BIN)/python -m pytest -n $(JOBS) tests/fuzz --long
+	$(BIN)/python -m pytest -n $(JOBS) tests/fuzz tests/differential/test_exec_*.py --long
 
 # Every ELF file of this machine against GNU readelf, to the byte; PATHS=... for others.
 identity: $(STAMP)
