@@ -43,7 +43,9 @@ def test_quoting(data: bytes, text: str) -> None:
 
 def test_other_quotings() -> None:
     assert hexadecimal(b"\x00a") == '"\\x00\\x61"'
-    assert bracketed_path(b"/tmp/a<b>:c\n") == "</tmp/a\\74b\\76\\72c\\n>"
+    # strace -y of a file with such a name.
+    assert bracketed_path(b'/q/a<b>:c"d\\e\n\xe9') == '</q/a\\74b\\76:c\\"d\\\\e\\n\\351>'
+    assert bracketed_path(b"/q/x (deleted)") == "</q/x>(deleted)"
 
 
 @pytest.mark.parametrize(

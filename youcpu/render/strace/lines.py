@@ -13,11 +13,11 @@ from youcpu.abi.errno import (
     ERESTARTNOINTR,
     ERESTARTSYS,
 )
-from youcpu.abi.signal import signal_name
+from youcpu.abi.signal import Sig, signal_name
 from youcpu.abi.values import Omitted, Pending
 from youcpu.record import field, record
 from youcpu.render.strace.values import RENDER, Style, errno_name, show
-from youcpu.trace.events import BlockedEvent, Event, ExitEvent, SignalEvent, SyscallEvent
+from youcpu.trace.events import BlockedEvent, Event, ExitEvent, ForkEvent, SignalEvent, SyscallEvent
 
 _RESTARTS = {
     ERESTARTSYS: "ERESTARTSYS (To be restarted if SA_RESTART is set)",
@@ -67,7 +67,7 @@ class StraceSink:
 
         `calls` False: only those.
         """
-        own = (SyscallEvent, BlockedEvent, SignalEvent, ExitEvent) if calls else ()
+        own = (SyscallEvent, BlockedEvent, SignalEvent, ExitEvent, ForkEvent) if calls else ()
         self.kinds = (*own, *(drawers or ()))
         self._drawers = drawers or {}
         self._write = write
@@ -98,6 +98,8 @@ class StraceSink:
             self._signal(event)
         elif type(event) is ExitEvent:
             self._exit(event)
+        elif type(event) is ForkEvent:
+            self._pids |= {event.pid, event.child}
         else:
             self._interrupt()
             self._put(self._drawers[type(event)](event) + "\n")
@@ -194,7 +196,8 @@ class StraceSink:
 
     def _signal(self, event: SignalEvent) -> None:
         wanted = self._options.signals
-        if wanted is not None and event.signal not in wanted:
+        # A tracer never sees SIGKILL coming.
+        if event.signal == Sig.SIGKILL or (wanted is not None and event.signal not in wanted):
             return
         self._interrupt()
         info = show(event.info, self._style)
@@ -211,6 +214,7 @@ class StraceSink:
         else:
             how = f"exited with {event.status}"
         self._put(f"{self._lead(event.pid, event.time_ns)}+++ {how} +++\n")
+        self._pids.discard(event.pid)
 
 
 def arguments_text(event: SyscallEvent, style: Style) -> tuple[str, bool]:
