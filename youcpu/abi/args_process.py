@@ -166,10 +166,10 @@ class Groups(Marker):
     def capture(self, index: int, call: Capture) -> object:
         address = call.raw[index]
         count = call.result if self.at_exit else call.raw[index - 1] & 0xFFFFFFFF
-        if call.failed or count is None or (self.at_exit and not call.raw[index - 1]):
+        if call.failed or count is None or not address:
             return Address(address)
-        if not count or not address:
-            return Array(()) if address else Address(0)
+        if not count:
+            return Array(())
         data = call.read(address, 4 * min(count, call.limit))
         if len(data) < 4:
             return Address(address)
