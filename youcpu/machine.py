@@ -7,14 +7,14 @@ import time
 
 from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import AT_FDCWD
-from youcpu.hardware.cpu import Cpu
+from youcpu.hardware.cpu import RSP, Cpu
 from youcpu.hardware.memory import Ram
 from youcpu.kernel.cred import Credentials
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.exec.binfmt_misc import BinfmtMisc
 from youcpu.kernel.exec.binprm import KernelArguments
 from youcpu.kernel.exec.exec import do_execveat_common, finish
-from youcpu.kernel.exec.load_elf import load_elf_image
+from youcpu.kernel.exec.load_elf import STACK_TOP, load_elf_image
 from youcpu.kernel.exec.stages import stage_sink
 from youcpu.kernel.kernel import Kernel
 from youcpu.kernel.rlimit import RLIMIT_STACK, Rlimits
@@ -98,29 +98,39 @@ class Machine:
             if file is not None:
                 files.replace(fd, file)
         task = Task(kernel, pid, group, cred, None, files, FsStruct(root, root, _umask()))  # type: ignore[arg-type]
-        task.fs.cwd = path_lookup(task, AT_FDCWD, options.cwd or os.getcwdb(), LOOKUP_FOLLOW)
+        task.fs.cwd = path_lookup(task, AT_FDCWD, options.cwd or self._default_cwd(), LOOKUP_FOLLOW)
         task.personality = options.personality
         kernel.tasks[pid] = task
         kernel.groups[pid] = group
         return task
+
+    def _default_cwd(self) -> bytes:
+        """Ours; below --rootfs the root, as chroot(8) does."""
+        return os.getcwdb() if self.options.rootfs == b"/" else b"/"
 
     def execute(self, path: bytes, argv: list[bytes], envp: list[bytes]) -> Task:
         """execve the first program. Raises KernelError (ExecError names the file at fault)."""
         task = self.new_task()
         self.kernel.scheduler.start(task)
         self._register_rules(task)
-        bprm = do_execveat_common(
-            task,
-            AT_FDCWD,
-            path,
-            KernelArguments(argv),
-            KernelArguments(envp),
-            0,
-            task.group.rlimits.soft(RLIMIT_STACK),
-            load_elf_image,
-            stage_sink(task),
-        )
+        probes = self.kernel.probes
+        try:
+            bprm = do_execveat_common(
+                task,
+                AT_FDCWD,
+                path,
+                KernelArguments(argv),
+                KernelArguments(envp),
+                0,
+                task.group.rlimits.soft(RLIMIT_STACK),
+                load_elf_image,
+                stage_sink(task),
+            )
+        except KernelError as error:
+            probes.first_exec(task, path, argv, envp, STACK_TOP, -error.errno)
+            raise
         finish(bprm)
+        probes.first_exec(task, path, argv, envp, self.cpu.state[RSP], 0)
         task.state = RUNNING
         return task
 

@@ -171,7 +171,7 @@ FILE_COMMANDS = [
 TEXT_COMMANDS = [
     row("echo", "/bin/echo -e 'a\\tb\\x41\\0101'"),
     row("printf", "/usr/bin/printf '%05.2f|%-8s|%x|%q\\n' 3.14159 left 255 \"it's\""),
-    row("sort-numeric", "sort -n numbers.txt"),
+    row("sort-numeric", "sort -n --parallel=1 -S 2M numbers.txt"),
     row("sort-fields", "sort -t, -k3,3gr -k2,2 table.csv"),
     row("sort-unique", "sort -uo sorted.txt words.txt other.txt", writes=True),
     row("uniq", "uniq -c", stdin="sorted1.txt"),

@@ -7,9 +7,21 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from youcpu.abi.syscalls import NUMBERS_X86_64
+
 BASE = 0x10000000
 REGION = 8192
 SOURCE = Path(__file__).with_name("calls.c")
+PASSWD = b"/etc/passwd\0"
+#: c_iflag, c_oflag, c_cflag, c_lflag, c_line, c_cc of a usual terminal.
+TERMIOS = struct.pack("<IIIIB", 0x500, 5, 0xBF, 0x8A3B, 0) + bytes(
+    (3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 255, 18, 15, 23, 22, 255, 0, 0)
+)
+#: Those that strace knows on x86: what only ARM has (46, 50, 54, 55, 60 to 63) is left out, and
+#: what would change the process for good.
+PRCTL_OPTIONS = [
+    option for option in range(70) if option not in (4, 9, 22, 29, 45, 50, 54, 55, 60, 62, 63)
+]
 
 
 @dataclass
@@ -29,6 +41,21 @@ class Case:
         """The six registers."""
         values = [value & ((1 << 64) - 1) for value in self.arguments]
         return tuple((values + [0] * 6)[:6])
+
+
+def call(name: str, *arguments: int, memory: bytes = b"") -> Case:
+    """A case by the call's name."""
+    return Case(NUMBERS_X86_64[name], arguments, memory)
+
+
+def quads(*values: int) -> bytes:
+    """64-bit words."""
+    return struct.pack(f"<{len(values)}Q", *(value & (1 << 64) - 1 for value in values))
+
+
+def ints(*values: int) -> bytes:
+    """32-bit words."""
+    return struct.pack(f"<{len(values)}I", *(value & (1 << 32) - 1 for value in values))
 
 
 @dataclass

@@ -105,9 +105,10 @@ def real_bindings(program: str) -> set[tuple[str, str, str | None, str]]:
 def test_symbols_bind_as_the_loader_binds_them() -> None:
     compared = 0
     for program in sample(WITH_SYMBOLS):
-        real = {
-            (user, name, version): target for user, name, version, target in real_bindings(program)
-        }
+        # A function may be bound twice, for calls and for its address.
+        real: dict[tuple[str, str, str | None], set[str]] = {}
+        for user, name, version, target in real_bindings(program):
+            real.setdefault((user, name, version), set()).add(target)
         if not real:
             continue
         process = process_of(program, Tree("/"), None, None, False)
@@ -117,5 +118,5 @@ def test_symbols_bind_as_the_loader_binds_them() -> None:
             key = (binding.user.path, binding.reference.name, binding.reference.version)
             if key in real and binding.target is not None:
                 compared += 1
-                assert binding.target.path == real[key], (program, key)
+                assert binding.target.path in real[key], (program, key)
     assert compared > 100

@@ -111,7 +111,8 @@ def iovec(call: Capture, address: int, count: int, left: int | None) -> object:
             base = buffer(call, entry.iov_base, min(left, size))
             left -= min(left, size)
         items.append(Struct({"iov_base": base, "iov_len": size}))
-    return Array(tuple(items), more=count > len(items))
+    broken_at = address + len(items) * Iovec.SIZE if len(items) < shown else 0
+    return Array(tuple(items), count > len(items), broken_at)
 
 
 class Strings(Marker):

@@ -52,6 +52,7 @@ sendfile: Fd Fd OffsetInOut Size
 socket: SocketDomain SocketType SocketProtocol -> Fd
 connect: Fd SockaddrPtr Int
 accept: Fd SockaddrOut SocklenPtr -> Fd
+ioprio_get: IoprioWhich Int
 clone: CloneFlags CloneStack CloneParentTid CloneChildTid CloneTls
 setsockopt: Fd SocketLevel SocketOption Addr Int
 getsockopt: Fd SocketLevel SocketOption Addr SocklenPtr
@@ -268,7 +269,7 @@ _COUNTS = {
     1: "shmdt uselib _sysctl adjtimex acct swapoff iopl get_kernel_syms set_thread_area io_destroy"
     " get_thread_area mq_unlink userfaultfd",
     2: "msgget capget capset ustat pivot_root settimeofday swapon create_module delete_module"
-    " io_setup mq_notify ioprio_get inotify_rm_watch fanotify_init clock_adjtime io_uring_setup"
+    " io_setup mq_notify inotify_rm_watch fanotify_init clock_adjtime io_uring_setup"
     " fsopen landlock_restrict_self process_mrelease",
     3: "shmget shmat shmctl semget semop msgctl syslog sysfs modify_ldt ioperm init_module"
     " nfsservctl tuxcall security io_submit io_cancel lookup_dcookie set_mempolicy mq_getsetattr"

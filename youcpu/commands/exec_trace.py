@@ -23,10 +23,11 @@ from youcpu.launch import (
 )
 from youcpu.machine import Machine, MachineOptions, RuleRefused
 from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
-from youcpu.trace.tracer import Sink, Tracer
+from youcpu.trace.tracer import Tracer
 
 if TYPE_CHECKING:
     from youcpu.render.strace.lines import LineOptions
+    from youcpu.render.trace_sinks import TraceOptions
 
 NAME = "exec-trace"
 USAGE = "youcpu exec-trace [OPTIONS] [--] PROGRAM [ARG...]"
@@ -50,7 +51,7 @@ OPTIONS = [
     Option("--stages-only", "Stop before the first instruction of the program."),
     Option("--faults", "Show each page fault: address, access, what satisfied it."),
     Option("--maps", "Show the address space at exit."),
-    Option("--insn", "Show the first N instructions with symbols.", "N"),
+    Option("--insn", "Show the first N instructions (all) with symbols.", "[N]"),
     Option("--json", "JSON Lines, one event a line (docs/schema/exec-trace.json)."),
     Option("--explain", "Tell the story of the exec; of a failure the reason and the mend."),
     Option("--rw", "Let writes through to the host below DIR.", "DIR", many=True),
@@ -139,12 +140,52 @@ def _listen(tracer: Tracer, parsed: Parsed) -> None:
     """The sinks that the options ask for. Raises UsageError, Failure."""
     if parsed.flag("quiet"):
         return
+    from youcpu.render.trace_sinks import make_sinks
+
+    shown = trace_options(parsed)
     stream = _open_output(parsed.value("output") or "")
-    lines = _line_options(parsed)
-    tracer.string_limit = lines.style.string_limit
-    tracer.verbose = parsed.flag("verbose")
+    # Where the program writes to the same place, each line goes out at once.
+    together = stream is sys.stderr and (stream.isatty() or same_place(1, 2))
+    shown.buffered = not together
+    shown.color = wants_color(parsed.value("color") or "auto", stream)
+    tracer.string_limit = shown.lines.style.string_limit
+    tracer.verbose = parsed.flag("verbose") or shown.json
     tracer.fd_paths = parsed.flag("paths")
-    tracer.add(_strace_sink(stream, lines))
+    tracer.only_syscalls(shown.filters.syscalls)
+    for sink in make_sinks(_writer(stream), shown):
+        tracer.add(sink)
+
+
+def trace_options(parsed: Parsed) -> TraceOptions:
+    """What of the run is shown. Raises UsageError."""
+    from youcpu.render.trace_sinks import TraceOptions
+    from youcpu.trace.filters import FilterError, parse_filters
+
+    try:
+        filters = parse_filters(parsed.values("expression"))
+    except FilterError as error:
+        raise UsageError(f"-e: {error}") from None
+    return TraceOptions(
+        lines=_line_options(parsed),
+        filters=filters,
+        json=parsed.flag("json"),
+        calls=not parsed.flag("summary"),
+        summary=parsed.flag("summary") or parsed.flag("summary-too"),
+        stages=parsed.flag("stages") or parsed.flag("stages-only") or parsed.flag("json"),
+        faults=parsed.flag("faults"),
+        maps=parsed.flag("maps"),
+        instructions=parsed.flag("insn"),
+    )
+
+
+def wants_color(when: str, stream: TextIO) -> bool:
+    """--color auto, always or never; NO_COLOR and TERM=dumb count in auto. Raises UsageError."""
+    if when not in ("auto", "always", "never"):
+        raise UsageError(f"--color {when}: auto, always or never")
+    if when != "auto":
+        return when == "always"
+    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    return stream.isatty() and not plain
 
 
 def _open_output(name: str) -> TextIO:
@@ -154,14 +195,6 @@ def _open_output(name: str) -> TextIO:
         return open(name, "w", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise Failure(f"{name}: {error.strerror}", FAILED) from None
-
-
-def _strace_sink(stream: TextIO, lines: LineOptions) -> Sink:
-    from youcpu.render.strace.lines import StraceSink
-
-    # Where the program writes to the same place, each line goes out at once.
-    together = stream is sys.stderr and (stream.isatty() or same_place(1, 2))
-    return StraceSink(_writer(stream), lines, buffered=not together)
 
 
 def _writer(stream: TextIO) -> Callable[[str], object]:
@@ -186,6 +219,17 @@ def _line_options(parsed: Parsed) -> LineOptions:
     return LineOptions(style, timestamps=times, durations=parsed.flag("durations"))
 
 
+def _watch_instructions(parsed: Parsed) -> Callable[[Machine], None]:
+    limit = int(parsed.value("insn") or 0)
+
+    def prepared(machine: Machine) -> None:
+        from youcpu.instructions import InstructionTrace
+
+        InstructionTrace(machine, limit)
+
+    return prepared
+
+
 def _execute(
     tracer: Tracer, options: MachineOptions, parsed: Parsed, path: bytes, envp: list[bytes]
 ) -> int:
@@ -194,7 +238,8 @@ def _execute(
         _explain(path, argv, envp, options)
     machine = Machine(options, tracer)
     try:
-        outcome = run(machine, path, argv, envp, parsed.flag("stages-only"))
+        prepared = _watch_instructions(parsed) if tracer.instructions else None
+        outcome = run(machine, path, argv, envp, parsed.flag("stages-only"), prepared)
     except RuleRefused as error:
         complain(NAME, str(error))
         return FAILED

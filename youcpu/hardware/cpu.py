@@ -78,6 +78,8 @@ class Cpu:
         self._watch_handle: Any = None
         #: Registers before an instruction that must not have happened.
         self._undo: bytes | None = None
+        #: Whom to tell when it is undone.
+        self._undone_door: Callable[[], None] = _no_kernel
         engine = ctypes.c_void_p()
         self._check(library.uc_open(uc.ARCH_X86, uc.MODE_64, ctypes.byref(engine)))
         self._engine = engine
@@ -340,11 +342,7 @@ class Cpu:
         return bytes(self.ram.bytes[physical : physical + size])
 
     def _sysenter(self, _data: Any) -> None:
-        if self._undo is not None:
-            return
-        self.save()
-        self.on_sysenter()
-        self.restore()
+        self._postpone(self.on_sysenter)
 
     def _interrupt(self, vector: int, _data: Any) -> None:
         library, engine, context = self._library, self._engine, self._context
@@ -367,21 +365,25 @@ class Cpu:
         self._state32[_OLD_EXCEPTION] = -1
         if self._undo is not None:
             self.stop()
+        elif self._state32[_IS_INT]:
+            self.state[RIP] += 2  # INT 6, told as an invalid instruction
+            self.on_software_interrupt(UD_VECTOR)
         else:
             self.on_exception(UD_VECTOR, None)
         self.restore()
         return True
 
     def _port_in(self, _port: int, _size: int, _data: Any) -> int:
-        self._privileged()
+        self._postpone(self.on_privileged)
         return 0
 
     def _port_out(self, _port: int, _size: int, _value: int, _data: Any) -> None:
-        self._privileged()
+        self._postpone(self.on_privileged)
 
-    def _privileged(self) -> None:
-        """Ring-3 IN and OUT are not checked by Unicorn (trap 9): undo them, then tell.
+    def _postpone(self, door: Callable[[], None]) -> None:
+        """Undo the instruction, then knock: Unicorn would finish it after the hook.
 
+        Ring-3 IN and OUT are not privilege-checked (trap 9), SYSENTER goes on behind itself.
         The rest of the block runs on after the stop. It must leave no trace: with the empty
         tables of frame 0 it reaches no memory, and the doors stay shut.
         """
@@ -395,6 +397,7 @@ class Cpu:
         self.flush_tlb()
         state[CR3], state[EFLAGS] = root, flags
         self._undo = self.snapshot()
+        self._undone_door = door
         self.stop()
 
     def _rdtsc(self, _data: Any) -> int:
@@ -465,7 +468,7 @@ class Cpu:
         if self._undo is not None:
             undo, self._undo = self._undo, None
             self.load(undo)
-            self.on_privileged()
+            self._undone_door()
         elif error:
             self._check(error)
 

@@ -24,6 +24,7 @@ from youcpu.abi.signal import (
     SI_KERNEL,
     SIG_DFL,
     SIG_IGN,
+    TRAP_BRKPT,
     TRAP_TRACE,
     DefaultAction,
     Sig,
@@ -32,6 +33,7 @@ from youcpu.abi.signal import (
 from youcpu.hardware import interrupts as trap
 from youcpu.hardware.cpu import (
     CR2,
+    EFLAGS,
     R8,
     R9,
     R10,
@@ -45,6 +47,7 @@ from youcpu.hardware.cpu import (
     RSI,
     RSP,
 )
+from youcpu.hardware.exceptions import architectural
 from youcpu.hardware.memory import OutOfFrames
 from youcpu.hardware.paging import PF_INSTR, PF_PRESENT, PF_USER, PF_WRITE
 from youcpu.kernel.clock import NS_PER_FAULT, NS_PER_SYSCALL
@@ -66,6 +69,9 @@ if TYPE_CHECKING:
 
 _MASK = (1 << 64) - 1
 RESTART_SYSCALL = 219
+RFLAGS_TF = 0x100
+#: System calls and faults until the host's Python gets a turn: some 20 ms.
+DOORS_PER_SLICE = 4000
 _RESTARTS = (ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK)
 
 
@@ -78,6 +84,7 @@ class Entry:
         self.state = kernel.cpu.state
         self.tracer = kernel.tracer
         self.probes = kernel.probes
+        self._doors = DOORS_PER_SLICE
         cpu = kernel.cpu
         cpu.on_syscall = self.syscall_64
         cpu.on_exception = self.exception
@@ -85,6 +92,13 @@ class Entry:
         cpu.on_privileged = self.privileged_instruction
         cpu.on_sysenter = self.sysenter
         cpu.on_rdtsc = kernel.clock.monotonic_ns
+
+    def count_door(self) -> None:
+        """A slice is measured in blocks; doors cost more: many of them end it as well."""
+        self._doors -= 1
+        if not self._doors:
+            self._doors = DOORS_PER_SLICE
+            self.cpu.stop()
 
     # -- system calls ----------------------------------------------------------------------
 
@@ -108,10 +122,12 @@ class Entry:
     ) -> None:
         task = self.kernel.scheduler.current
         assert task is not None
-        self.kernel.clock.extra_ns += NS_PER_SYSCALL
+        self.count_door()
         event = None
         if self.tracer.syscalls:
             event = self.probes.enter(task, row, arguments, i386)
+        # Behind the event's time: the trace shows it as the time that the call took.
+        self.kernel.clock.extra_ns += NS_PER_SYSCALL
         self._perform(task, PendingCall(number, row, arguments, event))
 
     def _perform(self, task: Task, call: PendingCall) -> None:
@@ -196,6 +212,9 @@ class Entry:
     def exception(self, vector: int, error_code: int | None) -> None:
         """A fault of the program, through its gate: the frame is pushed, Linux answers."""
         state = self.state
+        self.count_door()
+        if vector != trap.PAGE_FAULT:
+            vector, error_code = architectural(self.cpu, vector, error_code)
         kernel_half = self.kernel.kernel_half
         trap.push_frame(
             self.kernel.ram,
@@ -250,6 +269,8 @@ class Entry:
         """The signal of an exception other than #PF: arch/x86/kernel/traps.c."""
         signo, code = EXCEPTION_SIGNALS.get(vector, (Sig.SIGSEGV, SI_KERNEL))
         address = 0 if code == SI_KERNEL else self.state[RIP]
+        if vector == trap.DEBUG and not self.state[EFLAGS] & RFLAGS_TF:
+            code = TRAP_BRKPT  # ICEBP: DR6 says nothing (get_si_code)
         if vector in (trap.X87_FAULT, trap.SIMD_FAULT):
             code = float_exception_code(self.cpu.fxsave(), vector == trap.SIMD_FAULT)
         task.trap = (vector, error_code, 0)

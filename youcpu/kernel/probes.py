@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from youcpu.abi.args import Capture
@@ -11,12 +12,15 @@ from youcpu.hardware.paging import PF_INSTR, PF_USER, PF_WRITE
 from youcpu.kernel.mm.uaccess import copy_from_user_partial
 from youcpu.kernel.sigframe import pack_siginfo
 from youcpu.kernel.vfs.dcache import d_path
-from youcpu.trace.capture import enter, leave
+from youcpu.kernel.vfs.procfs_maps import map_rights
+from youcpu.trace.capture import enter, first_exec, leave
 from youcpu.trace.events import (
     BlockedEvent,
     ExitEvent,
     FaultEvent,
     ForkEvent,
+    MapLine,
+    MapsEvent,
     SignalEvent,
     SwitchEvent,
     SyscallEvent,
@@ -73,6 +77,22 @@ class Probes:
         event = enter(row, arguments, self._capture(task), task.pid, now, i386)
         self._open[task.pid] = event
         return event
+
+    def first_exec(
+        self, task: Task, path: bytes, argv: list[bytes], envp: list[bytes], pointer: int,
+        result: int,
+    ) -> None:  # fmt: skip
+        """The first program was executed (its stack is at `pointer`), or not."""
+        tracer = self.tracer
+        if not (tracer.syscalls and tracer.wants_syscall("execve")):
+            return
+        # Behind argc and argv on the new stack.
+        address = pointer + 8 * (len(argv) + 2)
+        event = first_exec(
+            task.pid, self.clock.realtime_ns(), (path, argv, envp), address, result,
+            tracer.string_limit, tracer.verbose,
+        )  # fmt: skip
+        tracer.emit(event)
 
     def leave(self, task: Task, row: Syscall, event: SyscallEvent, result: int) -> None:
         """It returned."""
@@ -139,12 +159,31 @@ class Probes:
             call.pid = pid
             self._open[pid] = call
 
+    def _maps(self, task: Task) -> None:
+        """The address space of a process that ends."""
+        lines = []
+        for area in task.mm.vm_areas():
+            device, inode, name, offset = (0, 0), 0, area.name.encode(), 0
+            if area.file is not None:
+                number = area.file.inode.dev()
+                device = (os.major(number), os.minor(number))
+                inode, offset = area.file.inode.ino, area.pgoff << PAGE_SHIFT
+                name = describe_path(area.file, task)
+            resident = sum(1 for _ in task.mm.page_table.entries(area.start, area.end))
+            rights = map_rights(area)
+            lines.append(
+                MapLine(area.start, area.end, rights, offset, device, inode, name, resident)
+            )
+        self.tracer.emit(MapsEvent(task.pid, self.clock.realtime_ns(), tuple(lines)))
+
     def exit(self, task: Task, status: int, thread: bool) -> None:
         """A task is gone; `status` as wait4(2) gives it."""
         self._captures.pop(task.pid, None)
         call = self._open.pop(task.pid, None)
         if call is not None:
             self.tracer.emit(call)
+        if self.tracer.maps and not thread:
+            self._maps(task)
         signal = status & 0x7F
         event = ExitEvent(
             task.pid, self.clock.realtime_ns(), status >> 8 if not signal else 0, signal,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
 from youcpu.abi.signal import (
+    MINSIGSTKSZ,
     SA_NODEFER,
     SA_ONSTACK,
     SA_RESETHAND,
@@ -21,14 +22,17 @@ from youcpu.abi.signal import (
     SS_AUTODISARM,
     SS_DISABLE,
     SS_ONSTACK,
+    Sig,
 )
 from youcpu.hardware.cpu import R8, RAX, RBP, RBX, RCX, RDI, RDX, RIP, RSI, RSP, Cpu
 from youcpu.hardware.fpu import FXSAVE_SIZE, INITIAL_FXSAVE, MXCSR_MASK, control_words
+from youcpu.hardware.interrupts import GENERAL_PROTECTION
+from youcpu.hardware.paging import canonical
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.kernel_half import USER_CS, USER_DS
 from youcpu.kernel.mm.mm import TASK_SIZE
 from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user
-from youcpu.kernel.signal import UNBLOCKABLE, SigAction, SigInfo
+from youcpu.kernel.signal import UNBLOCKABLE, SigAction, SigInfo, force_signal
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -38,7 +42,7 @@ UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS = 2, 4
 # Flags that a program may set itself (FIX_EFLAGS).
 FIX_EFLAGS = 0x40000 | 0x800 | 0x400 | 0x100 | 0x80 | 0x40 | 0x10 | 0x4 | 0x1 | 0x10000
 
-_UCONTEXT_HEAD = struct.Struct("<QQQi4xQ")
+_UCONTEXT_HEAD = struct.Struct("<QQQI4xQ")
 #: r8-r15 di si bp bx dx ax cx sp ip flags | cs gs fs ss | err trapno oldmask cr2 fpstate
 _SIGCONTEXT = struct.Struct("<18Q4H5Q64x")
 _FRAME_SIZE = 8 + _UCONTEXT_HEAD.size + _SIGCONTEXT.size + 8 + 128
@@ -160,6 +164,22 @@ def sigreturn(task: Task, cpu: Cpu) -> int:
     for register, value in zip(_REGISTERS, values, strict=False):
         state[register] = value
     cpu.set_eflags(cpu.eflags() & ~FIX_EFLAGS | values[17] & FIX_EFLAGS | 0x202)
-    if not on_altstack(task, state[RSP]):
-        task.altstack = (stack_base, stack_flags & (SS_DISABLE | SS_AUTODISARM), stack_size)
+    _restore_altstack(task, state[RSP], stack_base, stack_flags, stack_size)
+    if (values[18] | 3, values[21] | 3) != (USER_CS, USER_DS) or canonical(state[RIP], 48) != state[
+        RIP
+    ]:
+        # IRETQ to such a place raises #GP, with the registers of the frame.
+        task.trap = (GENERAL_PROTECTION, 0, 0)
+        force_signal(task, SigInfo(Sig.SIGSEGV))
     return state[RAX]
+
+
+def _restore_altstack(task: Task, sp: int, base: int, flags: int, size: int) -> None:
+    """restore_altstack(): what sigaltstack(2) would refuse leaves the stack as it is."""
+    mode = flags & ~SS_AUTODISARM & 0xFFFFFFFF
+    if on_altstack(task, sp) or mode not in (0, SS_DISABLE, SS_ONSTACK):
+        return
+    if mode == SS_DISABLE:
+        task.altstack = (0, SS_DISABLE, 0)
+    elif size >= MINSIGSTKSZ:
+        task.altstack = (base, flags & SS_AUTODISARM, size)

@@ -11,11 +11,11 @@ from youcpu.trace.events import FaultEvent
 _MEANINGS = {
     "file": "page of a file",
     "zero": "the zero page",
-    "anonymous": "a new page of zeros",
+    "anon": "a new page of zeros",
+    "shared": "first write to a shared page",
     "copy": "copy on write",
-    "reuse": "the last user of the page writes",
-    "stack": "the stack grows",
-    "swap_in": "from swap",
+    "reuse": "its only user writes: no copy",
+    "spurious": "already there",
 }
 
 

@@ -36,7 +36,7 @@ from youcpu.trace.events import (
     SyscallEvent,
 )
 
-SCHEMA = "youcpu/exec-trace"
+SCHEMA = "youcpu.exec-trace"
 VERSION = 1
 #: Text held back until so many characters are there.
 _BUFFER = 1 << 16

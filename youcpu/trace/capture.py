@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from youcpu.abi.args import Capture, Marker
-from youcpu.abi.values import PENDING, Remark
+from youcpu.abi.syscalls import NUMBERS_X86_64
+from youcpu.abi.values import PENDING, Address, Array, Noted, Remark, Text
 from youcpu.trace.events import SyscallEvent
 
 
@@ -68,6 +70,35 @@ def enter(
     return SyscallEvent(
         pid, time_ns, row.number, row.name, raw, plan.names, arguments, None, None, None, 0, i386
     )
+
+
+def first_exec(
+    pid: int,
+    time_ns: int,
+    strings: tuple[bytes, Sequence[bytes], Sequence[bytes]],
+    envp_address: int,
+    result: int,
+    limit: int,
+    verbose: bool,
+) -> SyscallEvent:
+    """The execve(2) that starts the first program: nobody's registers hold its arguments.
+
+    `strings`: path, argv, envp; `envp_address`: where the variables are now, for want of a
+    caller whose memory held them. `limit` and `verbose` as of Capture.
+    """
+    path, argv, envp = strings
+
+    def vector(values: Sequence[bytes]) -> Array:
+        shown = values if verbose else values[:limit]
+        texts = tuple(Text(value[:limit], len(value)) for value in shown)
+        return Array(texts, more=len(shown) < len(values))
+
+    note = f"{len(envp)} var{'' if len(envp) == 1 else 's'}"
+    variables = vector(envp) if verbose else Noted(Address(envp_address), note)
+    arguments: list[object] = [path, vector(argv), variables]
+    names = ("filename", "argv", "envp")
+    number = NUMBERS_X86_64["execve"]
+    return SyscallEvent(pid, time_ns, number, "execve", (0,) * 6, names, arguments, result, result)
 
 
 def leave(event: SyscallEvent, row: Row, result: int, capture: Capture, time_ns: int) -> None:

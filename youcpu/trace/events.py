@@ -101,8 +101,9 @@ class SwitchEvent(Event):
 class FaultEvent(Event):
     """A page fault and what satisfied it.
 
-    `access`: read, write or execute. `outcome`: file, zero, anonymous, copy, reuse, stack,
-    swap_in, signal. `frame`: physical address of the page's frame, None without one.
+    `access`: read, write or execute. `outcome`: file (page cache), zero (the shared page of
+    zeros), anon (a new page), shared (first write to a shared mapping), copy, reuse, spurious,
+    signal. `frame`: physical address of the page's frame, None without one.
     """
 
     kind: ClassVar[str] = "fault"

@@ -26,11 +26,16 @@ def bindings(process: Process) -> list[Binding]:
     """What every undefined symbol of every object binds to."""
     scope = search_scope(process)
     found: list[Binding] = []
+    stands_in = process.program.procedure_addresses()
     for user in scope:
         assert user.object is not None
         order = [user, *scope] if user.object.symbolic else scope
         for reference in user.object.references():
-            found.append(Binding(user, reference, lookup(reference, order)))
+            target = lookup(reference, order)
+            by_address = reference.name in stands_in and user is not process.main
+            if by_address and reference.name in user.object.address_references():
+                target = process.main
+            found.append(Binding(user, reference, target))
     return found
 
 

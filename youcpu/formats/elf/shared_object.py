@@ -9,6 +9,7 @@ from youcpu.abi import elf as abi
 from youcpu.formats.elf.dynamic import load_dynamic
 from youcpu.formats.elf.file import ElfFile
 from youcpu.formats.elf.image import Image
+from youcpu.formats.elf.relocations import RELR, dynamic_relocations, rows, split_info
 from youcpu.formats.elf.segments import scan_segments
 from youcpu.formats.elf.structures import Symbol
 from youcpu.formats.elf.versions import VERSYM_HIDDEN, VERSYM_VERSION, Versions
@@ -16,6 +17,16 @@ from youcpu.formats.errors import FormatError
 
 DF_SYMBOLIC = 2
 BINDABLE_TYPES = {0, 1, abi.STT_FUNC, abi.STT_COMMON, abi.STT_TLS, abi.STT_GNU_IFUNC}
+JUMP_SLOTS = {
+    abi.EM_X86_64: 7,
+    abi.EM_386: 7,
+    abi.EM_AARCH64: 1026,
+    abi.EM_ARM: 22,
+    abi.EM_RISCV: 5,
+    abi.EM_PPC64: 21,
+    abi.EM_S390: 11,
+    abi.EM_MIPS: 127,
+}
 LEAST_GLIBC = {"GLIBC_ABI_DT_RELR": (2, 36)}
 
 
@@ -62,6 +73,7 @@ class SharedObject:
         self._versions = Versions(elf)
         self._definitions: dict[str, list[Definition]] | None = None
         self._names: dict[int, str] | None = None
+        self._addresses: set[str] | None = None
 
     @property
     def kind(self) -> tuple[int, int, int]:
@@ -128,6 +140,34 @@ class SharedObject:
             file, version = needs.get(indices[number] & VERSYM_VERSION, (None, None))
             found.append(Reference(name, version, file, symbol.binding == abi.STB_WEAK))
         return found
+
+    def procedure_addresses(self) -> set[str]:
+        """Functions whose address, for all of the process, is this program's PLT entry.
+
+        A program that is not position-independent has it in the value of the undefined symbol.
+        """
+        table = self.elf.dynamic_symbols
+        return {
+            self.elf.dynamic_name(symbol.name) or ""
+            for symbol in table or ()
+            if symbol.shndx == 0 and symbol.value and symbol.type == abi.STT_FUNC
+        }
+
+    def address_references(self) -> set[str]:
+        """Symbols whose address is wanted, by a relocation that is no jump slot."""
+        if self._addresses is None:
+            self._addresses = set()
+            table, slot = self.elf.dynamic_symbols, JUMP_SLOTS.get(self.elf.machine)
+            for relocations in dynamic_relocations(self.elf) if table is not None else ():
+                if relocations.kind == RELR:
+                    continue
+                for piece in rows(self.elf, relocations):
+                    infos = {info for _, info, _ in piece}
+                    for index, kind in {split_info(self.elf, info) for info in infos}:
+                        if kind != slot and 0 < index < len(table or ()):
+                            name = self.elf.dynamic_name(table[index].name)  # type: ignore[index]
+                            self._addresses.add(name or "")
+        return self._addresses
 
     def definitions(self, name: str) -> list[Definition]:
         """The definitions of a name, in the order of the table."""

@@ -263,6 +263,7 @@ def _elf_load(mm: MM, file: File, segment: ProgramHeader, bias: int, flags: int,
             # The whole span is taken first, so that nothing else goes between the segments.
             check = get_unmapped_area(mm, start, page_align(total), MAP_FIXED)
             assert check == start
+        file.mmap(False, False)
         mmap_region(mm, start, size, rights | MAY_ALL, file, pgoff)
         address = start + inside
         if segment.memsz > segment.filesz:

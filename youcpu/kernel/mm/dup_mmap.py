@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from array import array
 
+from youcpu.abi.pte import decode_swap
 from youcpu.hardware.memory import PAGE_SHIFT
-from youcpu.hardware.paging import PTE_ADDRESS, PTE_W
+from youcpu.hardware.paging import PTE_ADDRESS, PTE_P, PTE_W
 from youcpu.kernel.mm.mm import MM
+from youcpu.kernel.mm.page_table import entry_frame
+
 from youcpu.kernel.mm.vm_area import (
     VM_DONTCOPY,
     VM_MAYWRITE,
@@ -27,7 +30,7 @@ _ATTRIBUTES = (
     "end_data",
     "start_stack", "arg_start", "arg_end", "env_start", "env_end", "auxv", "vdso",
     "stack_limit", "address_limit", "data_limit", "executable_stack", "read_implies_exec",
-    "dumpable",
+    "dumpable", "lowest_fixed",
 )  # fmt: skip
 _READ_ONLY = ~PTE_W
 
@@ -43,16 +46,17 @@ def dup_mmap(mm: MM, child: MM) -> None:
     for area in mm.areas:
         if area.flags & VM_DONTCOPY:
             continue
-        wiped = bool(area.flags & VM_WIPEONFORK)
-        copied = area.anon_vma is not None and not wiped
-        twin = replace(area, anon_vma=AnonVma(forked=True) if copied else None)
+        family = None
+        if area.anon_vma is not None and not area.flags & VM_WIPEONFORK:
+            family = AnonVma(forked=True)
+        twin = replace(area, anon_vma=family)
         if twin.file is not None:
             twin.file.refs += 1
             if twin.file.inode.mapping is not None:
                 twin.file.inode.mapping.mappers.add(child)
         child.areas.append(twin)
         child.total_vm += twin.size >> PAGE_SHIFT
-        if copied:
+        if family is not None:
             copy_page_range(mm, child, area)
 
 
@@ -73,7 +77,19 @@ def copy_page_range(mm: MM, child: MM, area: VmArea) -> None:
             quads[slot : slot + count] = image
         quads[target : target + count] = image
         for entry in entries:
-            if entry:
+            if entry & PTE_P:
                 frame = (entry & PTE_ADDRESS) >> PAGE_SHIFT
                 if frame != zero:
                     get(frame)
+            elif entry:
+                copy_nonpresent_pte(mm, entry)
+
+
+def copy_nonpresent_pte(mm: MM, entry: int) -> None:
+    """One more user of what an entry with P = 0 stands for: a PROT_NONE page, a slot of swap."""
+    frame = entry_frame(entry)
+    if not frame:
+        assert mm.reclaim is not None
+        mm.reclaim.swap.get(decode_swap(entry))
+    elif frame != mm.zero_frame:
+        mm.frames.get(frame)

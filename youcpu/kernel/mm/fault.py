@@ -50,24 +50,31 @@ def handle_mm_fault(mm: MM, address: int, write: bool, instr: bool = False) -> s
     area = find_area(mm, address)
     check_rights(area, write, instr)
     try:
-        slot = mm.page_table.slot(address)
-        entry = mm.ram.quads[slot]
-        if entry & PTE_P:
-            if write and not entry & PTE_W:
-                return _write_protected(mm, area, address, slot, entry)
-            return SPURIOUS
-        if entry:  # was PROT_NONE
-            mm.ram.quads[slot] = mm.entry_rights(area, entry)
-            return handle_mm_fault(mm, address, write, instr) if write else SPURIOUS
-        if area.file is None:
-            if area.special is not None:
-                return _special(mm, area, area.special, address, slot, write)
-            if write and area.anon_vma is None:
-                area.anon_vma_prepare(mm.areas)
-            return _anonymous(mm, area, slot, write)
-        return _file(mm, area, address, slot, write)
+        if mm.reclaim is not None:
+            return mm.reclaim.fault(mm, area, address, write)
+        return do_fault(mm, area, address, write)
     except OutOfFrames as error:
         raise OutOfMemory from error
+
+
+def do_fault(mm: MM, area: VmArea, address: int, write: bool) -> str:
+    """handle_pte_fault() for an access that the area allows. Raises BadAccess, OutOfFrames."""
+    slot = mm.page_table.slot(address)
+    entry = mm.ram.quads[slot]
+    if entry & PTE_P:
+        if write and not entry & PTE_W:
+            return _write_protected(mm, area, address, slot, entry)
+        return SPURIOUS
+    if entry:  # was PROT_NONE
+        mm.ram.quads[slot] = mm.entry_rights(area, entry)
+        return do_fault(mm, area, address, write) if write else SPURIOUS
+    if area.file is None:
+        if area.special is not None:
+            return _special(mm, area, area.special, address, slot, write)
+        if write and area.anon_vma is None:
+            area.anon_vma_prepare(mm.areas)
+        return _anonymous(mm, area, slot, write)
+    return _file(mm, area, address, slot, write)
 
 
 def populate(mm: MM, start: int, end: int) -> bool:
@@ -158,7 +165,8 @@ def _file(mm: MM, area: VmArea, address: int, slot: int, write: bool) -> str:
     if write:
         mapping.dirty.add(index)
         return SHARED
-    _map_around(mm, area, mapping, address, slot)
+    if mm.reclaim is None:
+        _map_around(mm, area, mapping, address, slot)
     return FILE
 
 

@@ -6,7 +6,14 @@ import struct
 from typing import TYPE_CHECKING
 
 from youcpu.abi.args import Addr, Int, Size, UInt, ULong
-from youcpu.abi.args_clone import Clone3Ptr, CloneFlags
+from youcpu.abi.args_clone import (
+    Clone3Ptr,
+    CloneChildTid,
+    CloneFlags,
+    CloneParentTid,
+    CloneStack,
+    CloneTls,
+)
 from youcpu.abi.args_file import Fd
 from youcpu.abi.args_process import Pid, PidfdFlags, UnshareFlags
 from youcpu.abi.args_signal import Signal
@@ -88,7 +95,12 @@ def vfork(task: Task) -> Pid:
 
 @syscall(56, partial="no namespaces, no ptrace")
 def clone(
-    task: Task, flags: CloneFlags, stack: Addr, parent_tid: Addr, child_tid: Addr, tls: Addr
+    task: Task,
+    flags: CloneFlags,
+    stack: CloneStack,
+    parent_tid: CloneParentTid,
+    child_tid: CloneChildTid,
+    tls: CloneTls,
 ) -> Pid:
     """clone(2)."""
     flags &= _MASK32

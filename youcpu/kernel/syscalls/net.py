@@ -208,17 +208,16 @@ def _send(
         passed = None
     try:
         while True:
-            data = data_from.copy_in(min(data_from.left, CHUNK))
+            data = data_from.peek(CHUNK)
             dontwait = bool(flags & MSG_DONTWAIT) or this.nonblocking
             sent = this.send(data, target, passed, dontwait, cred)
             passed = None
             done += sent
+            data_from.skip(sent)
             if this.type != SOCK_STREAM or (sent == len(data) and not data_from.left):
                 return done
-            if sent < len(data):
-                if dontwait:
-                    return done
-                data_from.skip(sent - len(data))
+            if sent < len(data) and dontwait:
+                return done
     except Blocked as blocked:
         task.restart = blocked.progress = done
         raise

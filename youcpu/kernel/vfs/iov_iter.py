@@ -57,16 +57,20 @@ class IovIter:
             self._at += 1
         return self.segments[self._at]
 
-    def copy_in(self, count: int) -> bytes:
-        """Up to `count` bytes from the program; fewer where its memory ends. Raises EFAULT."""
+    def peek(self, count: int) -> bytes:
+        """Up to `count` bytes from the program; fewer where its memory ends. Raises EFAULT.
+
+        They stay in front until `skip` says how many were of use.
+        """
         parts: list[bytes] = []
         count = min(count, self.left)
+        at = self._at
         while count > 0:
-            base, size = self._front()
+            base, size = self.segments[at]
+            at += 1
             want = min(size, count)
-            part = copy_from_user_partial(self.task, base, want)
+            part = copy_from_user_partial(self.task, base, want) if want else b""
             parts.append(part)
-            self.skip(len(part))
             count -= len(part)
             if len(part) < want:
                 if not any(parts):

@@ -24,13 +24,7 @@ def maps(task: Task) -> bytes:
 
 def map_line(task: Task, area: VmArea) -> bytes:
     """One line: range, rights, offset, device, inode and name."""
-    flags = area.flags
-    rights = (
-        ("r" if flags & VM_READ else "-")
-        + ("w" if flags & VM_WRITE else "-")
-        + ("x" if flags & VM_EXEC else "-")
-        + ("s" if flags & (VM_SHARED | VM_MAYSHARE) & VM_MAYSHARE else "p")
-    )
+    rights = map_rights(area)
     offset = major = minor = ino = 0
     name = area.name.encode()
     if area.file is not None:
@@ -43,6 +37,17 @@ def map_line(task: Task, area: VmArea) -> bytes:
         f"{area.start:08x}-{area.end:08x} {rights} {offset:08x} {major:02x}:{minor:02x} {ino} "
     ).encode()
     return (line.ljust(_NAME_COLUMN) + name if name else line) + b"\n"
+
+
+def map_rights(area: VmArea) -> str:
+    """`r-xp`."""
+    flags = area.flags
+    return (
+        ("r" if flags & VM_READ else "-")
+        + ("w" if flags & VM_WRITE else "-")
+        + ("x" if flags & VM_EXEC else "-")
+        + ("s" if flags & (VM_SHARED | VM_MAYSHARE) & VM_MAYSHARE else "p")
+    )
 
 
 def counts(task: Task) -> dict[str, int]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from youcpu.kernel.vfs.iov_iter import IovIter
 
 CHUNK = 1 << 20
+#: A pipe takes no more at once.
+STREAM_CHUNK = 1 << 16
 SIGPIPE = 13
 
 
@@ -82,9 +84,10 @@ def vfs_write(task: Task, file: File, data_from: IovIter, offset: int | None = N
     if task.restart is not None:
         done = task.restart
         data_from.skip(done)
+    chunk = STREAM_CHUNK if file.writes_all else CHUNK
     while data_from.left:
         try:
-            data = data_from.copy_in(CHUNK)
+            data = data_from.peek(chunk)
             count = write_once(task, file, data, None if offset is None else offset + done)
         except KernelError:
             if done:
@@ -94,10 +97,11 @@ def vfs_write(task: Task, file: File, data_from: IovIter, offset: int | None = N
             task.restart = blocked.progress = done
             raise
         done += count
-        if count < len(data):
-            if not file.stream or file.nonblocking:
-                break
-            data_from.skip(count - len(data))
+        data_from.skip(count)
+        if not file.writes_all and (file.stream or count < len(data)):
+            break
+        if count < len(data) and file.nonblocking:
+            break
     else:
         if not done:
             write_once(task, file, b"", offset)

@@ -103,10 +103,15 @@ def _the_rest(elf: ElfFile, options: Options) -> Iterator[str]:
         from youcpu.render.readelf.versions import version_sections
 
         yield from version_sections(elf, versions)
-    if options.dumps or options.debug:
+    if options.dumps:
         from youcpu.render.readelf.dumps import dumps
 
         yield from dumps(elf, options)
+    if options.debug:
+        from youcpu.render.readelf.debug import debug_dump
+
+        for text in debug_dump(elf, options):
+            yield text.encode("utf-8", "backslashreplace").decode("latin-1")
     if options.shows("notes"):
         from youcpu.render.readelf.notes import notes
 

@@ -73,6 +73,10 @@ def members(
         yield Member("versions", value(version_sections(elf)))
     if options.dumps:
         yield Member("dumps", array(dumps(elf, options)))
+    if options.debug:
+        from youcpu.render.readelf.debug import debug_model
+
+        yield Member("debug", value(debug_model(elf, options)))
     if options.shows("notes"):
         yield Member("notes", pieces_array(note_table_pieces(elf)))
     if options.shows("arch"):

@@ -25,7 +25,9 @@ NOT_HERE = {
     193: "32-bit programs do not run on this machine",
     195: "32-bit programs do not run on this machine",
 }
-CASES = [case for case in samples("elf_cases.json")["cases"] if case["result"]["outcome"] != "errno"]
+CASES = [
+    case for case in samples("elf_cases.json")["cases"] if case["result"]["outcome"] != "errno"
+]
 
 
 class SampleMachine(Machine):

@@ -62,7 +62,7 @@ class Started:
 
     def maps(self) -> list[str]:
         """Lines of /proc/PID/maps without device and inode."""
-        return [line for line in map(self._line, self.task.mm.areas)]
+        return [self._line(area) for area in self.task.mm.areas]
 
     def _line(self, area: Any) -> str:
         flags, name = area.flags, area.name
@@ -126,8 +126,10 @@ def test_auxv(started: tuple[Started, dict[str, Any]]) -> None:
     assert [key for key, _ in rows] == [getattr(auxv, name) for name, _ in sample["auxv"]]
     mine = dict(rows)
     # The others tell of the CPU, the user, or the number of program headers.
-    same = ("SYSINFO_EHDR PAGESZ CLKTCK PHENT BASE FLAGS ENTRY SECURE RANDOM EXECFN PLATFORM "
-            "RSEQ_FEATURE_SIZE RSEQ_ALIGN").split()  # fmt: skip
+    same = [
+        "SYSINFO_EHDR", "PAGESZ", "CLKTCK", "PHENT", "BASE", "FLAGS", "ENTRY", "SECURE", "RANDOM",
+        "EXECFN", "PLATFORM", "RSEQ_FEATURE_SIZE", "RSEQ_ALIGN",
+    ]  # fmt: skip
     wanted = dict(sample["auxv"])
     for name in same:
         assert mine[getattr(auxv, f"AT_{name}")] == int(wanted[f"AT_{name}"], 16), name
