@@ -5,6 +5,7 @@ from __future__ import annotations
 from youcpu.abi.signal import SEGV_ACCERR, SEGV_MAPERR, Sig
 from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE, OutOfFrames
 from youcpu.hardware.paging import PTE_A, PTE_ADDRESS, PTE_D, PTE_NX, PTE_P, PTE_U, PTE_W
+from youcpu.kernel.mm.code_pages import about_to_execute, about_to_write
 from youcpu.kernel.mm.mm import MM
 from youcpu.kernel.mm.page_cache import READAHEAD_PAGES, AddressSpace
 from youcpu.kernel.mm.vm_area import (
@@ -160,6 +161,10 @@ def _file(mm: MM, area: VmArea, address: int, slot: int, write: bool) -> str:
             area.anon_vma_prepare(mm.areas)
         mm.ram.quads[slot] = leaf_entry(area, _copy(mm, frame), True)
         return COPY
+    if write and index in mapping.code:
+        about_to_write(mapping, index)
+    elif area.flags & VM_EXEC:
+        about_to_execute(mapping, index)
     mm.frames.get(frame)
     mm.ram.quads[slot] = leaf_entry(area, frame, write)
     if write:
@@ -200,9 +205,14 @@ def _map_around(mm: MM, area: VmArea, mapping: AddressSpace, address: int, slot:
         512 - ((address >> 12) & 511),
     )
     rights = leaf_entry(area, 0, False)
+    executable = area.flags & VM_EXEC
+    if executable:
+        mapping.code.update(range(index - behind, index + ahead))
     for offset in range(-behind, ahead):
         frame = pages.get(index + offset)
         if frame is not None and not quads[slot + offset]:
+            if executable and index + offset in mapping.dirty:
+                continue
             counts.get(frame)
             quads[slot + offset] = frame << PAGE_SHIFT | rights
 
@@ -212,9 +222,13 @@ def _write_protected(mm: MM, area: VmArea, address: int, slot: int, entry: int) 
     quads, frames = mm.ram.quads, mm.frames
     frame = (entry & PTE_ADDRESS) >> PAGE_SHIFT
     if area.flags & VM_SHARED:
+        mapping = area.file.inode.mapping if area.file is not None else None
+        if mapping is not None:
+            index = area.page_index(address)
+            if index in mapping.code:
+                about_to_write(mapping, index)
+            mapping.dirty.add(index)
         quads[slot] = entry | PTE_W | PTE_D | PTE_A
-        if area.file is not None and area.file.inode.mapping is not None:
-            area.file.inode.mapping.dirty.add(area.page_index(address))
         return SHARED
     if area.anon_vma is None:
         area.anon_vma_prepare(mm.areas)

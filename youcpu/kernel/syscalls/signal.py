@@ -13,6 +13,7 @@ from youcpu.abi.args_signal import (
     SiginfoIn,
     SiginfoOut,
     Signal,
+    SignalFramePtr,
     SigprocmaskHow,
     SigsetIn,
     SigsetOut,
@@ -29,6 +30,7 @@ from youcpu.abi.signal import (
     SIG_BLOCK,
     SIG_SETMASK,
     SIG_UNBLOCK,
+    SIGRTMIN,
     SS_AUTODISARM,
     SS_DISABLE,
     SS_ONSTACK,
@@ -38,13 +40,14 @@ from youcpu.hardware.cpu import RSP
 from youcpu.kernel.cred import CAP_KILL
 from youcpu.kernel.errors import Blocked, KernelError
 from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user
+from youcpu.kernel.rlimit import RLIMIT_SIGPENDING
 from youcpu.kernel.sigframe import altstack_flags, on_altstack, pack_siginfo, sigreturn
 from youcpu.kernel.signal import (
     UNBLOCKABLE,
     SigInfo,
     dequeue_signal,
     force_signal,
-    is_ignored,
+    handler_ignores,
     send_signal,
 )
 from youcpu.kernel.syscalls.table import syscall
@@ -83,7 +86,7 @@ def rt_sigaction(
         action.handler, flags, action.restorer, mask = new
         action.flags = flags & 0xFFFFFFFF
         action.mask = mask & ~UNBLOCKABLE
-        if is_ignored(task, signum):
+        if handler_ignores(task, signum):
             # POSIX: what is ignored from now on is not pending any more.
             bit = 1 << (signum - 1)
             task.group.pending.flush(bit)
@@ -118,7 +121,7 @@ def rt_sigprocmask(
 
 
 @syscall(15)
-def rt_sigreturn(task: Task) -> Long:
+def rt_sigreturn(task: Task, frame: SignalFramePtr) -> Long:
     """rt_sigreturn(2)."""
     try:
         return sigreturn(task, task.kernel.cpu)
@@ -140,7 +143,7 @@ def rt_sigpending(task: Task, set: SigsetOut, sigsetsize: Size) -> Int:
 @syscall(128)
 def rt_sigtimedwait(
     task: Task, set: SigsetIn, info: SiginfoOut, timeout: TimespecIn, sigsetsize: Size
-) -> Int:
+) -> Signal:
     """rt_sigtimedwait(2)."""
     mask = read_sigset(task, set, sigsetsize) & ~UNBLOCKABLE
     limit = read_timespec(task, timeout) if timeout else None
@@ -194,7 +197,7 @@ def sigaltstack(task: Task, ss: StackIn, old_ss: StackOut) -> Int:
     """sigaltstack(2)."""
     sp = task.kernel.cpu.state[RSP]
     base, flags, size = task.altstack
-    old = struct.pack("<Qi4xQ", base, altstack_flags(task, sp) | (flags & SS_AUTODISARM), size)
+    old = struct.pack("<QI4xQ", base, altstack_flags(task, sp) | (flags & SS_AUTODISARM), size)
     if ss:
         base, flags, size = struct.unpack("<QI4xQ", copy_from_user(task, ss, 24))
         mode = flags & ~SS_AUTODISARM
@@ -315,8 +318,16 @@ def rt_sigqueueinfo(task: Task, pid: Pid, sig: Signal, info: SiginfoIn) -> Int:
     if group is None:
         raise KernelError(Errno.ESRCH)
     _check_signal(sig)
+    _check_queue(group, sig)
     kill_group(task, group, queued)
     return 0
+
+
+def _check_queue(group: ThreadGroup, signo: int) -> None:
+    """__sigqueue_alloc(): RLIMIT_SIGPENDING counts what waits. Raises EAGAIN."""
+    waiting = len(group.pending.queue) + sum(len(t.pending.queue) for t in group.threads)
+    if signo >= SIGRTMIN and waiting >= group.rlimits.soft(RLIMIT_SIGPENDING):
+        raise KernelError(Errno.EAGAIN)
 
 
 @syscall(297)
