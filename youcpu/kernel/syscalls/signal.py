@@ -13,6 +13,7 @@ from youcpu.abi.args_signal import (
     SiginfoIn,
     SiginfoOut,
     Signal,
+    SignalFramePtr,
     SigprocmaskHow,
     SigsetIn,
     SigsetOut,
@@ -118,7 +119,7 @@ def rt_sigprocmask(
 
 
 @syscall(15)
-def rt_sigreturn(task: Task) -> Long:
+def rt_sigreturn(task: Task, frame: SignalFramePtr) -> Long:
     """rt_sigreturn(2)."""
     try:
         return sigreturn(task, task.kernel.cpu)
@@ -140,7 +141,7 @@ def rt_sigpending(task: Task, set: SigsetOut, sigsetsize: Size) -> Int:
 @syscall(128)
 def rt_sigtimedwait(
     task: Task, set: SigsetIn, info: SiginfoOut, timeout: TimespecIn, sigsetsize: Size
-) -> Int:
+) -> Signal:
     """rt_sigtimedwait(2)."""
     mask = read_sigset(task, set, sigsetsize) & ~UNBLOCKABLE
     limit = read_timespec(task, timeout) if timeout else None
