@@ -73,7 +73,10 @@ def get_unmapped_area(mm: MM, hint: int, size: int, flags: int) -> int:
             hint = MMAP_MIN_ADDR
         if hint and hint <= TASK_SIZE - size and is_free(mm, hint, hint + size):
             return hint
-        start = mm.areas.highest_gap(size, MMAP_MIN_ADDR, mm.mmap_base)
+        if mm.bottom_up:
+            start = mm.areas.lowest_gap(size, mm.mmap_base, TASK_SIZE)
+        else:
+            start = mm.areas.highest_gap(size, MMAP_MIN_ADDR, mm.mmap_base)
         if start is None:
             start = mm.areas.lowest_gap(size, TASK_SIZE // 3 & -PAGE_SIZE, TASK_SIZE)
     if start is None:
