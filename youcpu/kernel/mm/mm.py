@@ -67,6 +67,8 @@ class MM:
         self.data_limit = (1 << 64) - 1
         #: What MAP_FIXED may not go below: 0 for CAP_SYS_RAWIO, cap_mmap_addr().
         self.lowest_fixed = MMAP_MIN_ADDR
+        #: ADDR_COMPAT_LAYOUT: mappings go from mmap_base upwards.
+        self.bottom_up = False
         self.executable_stack = False
         self.read_implies_exec = False
         self.dumpable = 1
