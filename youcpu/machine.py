@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 
 from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import AT_FDCWD
@@ -81,6 +82,8 @@ class Machine:
         mount_binfmt_misc(self.kernel, self.kernel.vfs)
         self.first_pid = FIRST_PID
         self._deadline: float | None = None
+        #: Called whenever the CPU stopped, before another task may get it.
+        self.between_slices: Callable[[], None] = lambda: None
 
     def new_task(self) -> Task:
         """The first task: the invoking user's ids, the host's standard files, no memory yet."""
@@ -157,6 +160,7 @@ class Machine:
         return status
 
     def _check_time(self) -> None:
+        self.between_slices()
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise TimeLimit
 

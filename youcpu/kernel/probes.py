@@ -115,8 +115,9 @@ class Probes:
         self.tracer.emit(BlockedEvent(task.pid, self.clock.realtime_ns(), event))
 
     def fault(
-        self, task: Task, address: int, error_code: int, ip: int, outcome: str, signal: int = 0
-    ) -> None:
+        self, task: Task, address: int, error_code: int, ip: int, outcome: str, signal: int = 0,
+        major: bool = False,
+    ) -> None:  # fmt: skip
         """A page fault was served, or was not."""
         if error_code & PF_INSTR:
             access = "execute"
@@ -133,7 +134,7 @@ class Probes:
         self.tracer.emit(
             FaultEvent(
                 task.pid, self.clock.realtime_ns(), address, access, bool(error_code & PF_USER),
-                ip, outcome, frame or None, name, offset, signal,
+                ip, outcome, frame or None, name, offset, signal, major,
             )
         )  # fmt: skip
 

@@ -103,7 +103,8 @@ class FaultEvent(Event):
 
     `access`: read, write or execute. `outcome`: file (page cache), zero (the shared page of
     zeros), anon (a new page), shared (first write to a shared mapping), copy, reuse, spurious,
-    signal. `frame`: physical address of the page's frame, None without one.
+    signal; with limited RAM read (from its file), swap, swap_cache. `major`: something had to be
+    read. `frame`: physical address of the page's frame, None without one.
     """
 
     kind: ClassVar[str] = "fault"
@@ -118,6 +119,30 @@ class FaultEvent(Event):
     #: Offset in the file of the page, if it came from one.
     offset: int | None = None
     signal: int = 0
+    major: bool = False
+
+
+@record
+class PagingEvent(Event):
+    """What limited RAM did to the programs of a run, in pages; emitted before the end.
+
+    `loads`: pages that came into memory, new ones too; `dropped`: evicted with nothing to write.
+    """
+
+    kind: ClassVar[str] = "paging"
+    policy: str
+    frames: int
+    slots: int
+    minor: int
+    major: int
+    loads: int
+    file_reads: int
+    swap_ins: int
+    swap_outs: int
+    dropped: int
+    written: int
+    most_frames: int
+    most_slots: int
 
 
 @record
