@@ -477,9 +477,10 @@ class Reclaim:
             self.listener.drain()
         self._leave(page)
         if page.slot:
+            # Others may have it in swap still, but nobody here.
             del self.cache[page.slot]
             self.swap.put(page.slot)
-        elif self.listener is not None:
+        if self.listener is not None:
             self.listener.freed(page.key)
 
     def _slot_freed(self, slot: int) -> None:
