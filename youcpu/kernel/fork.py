@@ -100,16 +100,13 @@ def copy_process(task: Task, args: CloneArguments) -> Task:
     mm = task.mm if flags & CLONE_VM else _copy_mm(task)
     pid = args.set_tid if args.set_tid else kernel.alloc_pid()
     group = task.group if flags & CLONE_THREAD else _copy_signal(task, pid, args)
-    child = Task(kernel, pid, group, task.cred.prepare(), mm, task.files, task.fs)
+    sighand = task.sighand if flags & CLONE_SIGHAND else task.sighand.copy()
+    if flags & CLONE_CLEAR_SIGHAND:
+        sighand.flush()
+    child = Task(kernel, pid, group, task.cred.prepare(), mm, task.files, task.fs, sighand)
     if flags & CLONE_VM:
         mm.users += 1
     _copy_files(task, child, flags)
-    if flags & CLONE_SIGHAND:
-        child.sighand = task.sighand
-    else:
-        child.sighand = task.sighand.copy()
-        if flags & CLONE_CLEAR_SIGHAND:
-            child.sighand.flush()
     _copy_attributes(task, child, flags)
     child.cpu_state = _copy_thread(child, args)
     if flags & CLONE_CHILD_CLEARTID:

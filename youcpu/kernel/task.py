@@ -134,6 +134,7 @@ class Task:
         mm: MM,
         files: FdTable,
         fs: FsStruct,
+        sighand: SignalHandlers | None = None,
     ) -> None:
         self.kernel = kernel
         self.pid = pid
@@ -147,7 +148,7 @@ class Task:
         self.state = RUNNING
         #: The CPU's registers while another task runs.
         self.cpu_state = b""
-        self.sighand = SignalHandlers()
+        self.sighand = sighand or SignalHandlers()
         self.pending = Pending()
         self.blocked = 0
         #: sigsuspend, ppoll, ...: the mask to come back to (TIF_RESTORE_SIGMASK).

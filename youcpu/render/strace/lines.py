@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any
 
 from youcpu.abi.errno import (
@@ -16,7 +17,7 @@ from youcpu.abi.signal import signal_name
 from youcpu.abi.values import Omitted, Pending
 from youcpu.record import field, record
 from youcpu.render.strace.values import RENDER, Style, errno_name, show
-from youcpu.trace.events import BlockedEvent, Event, ExitEvent, SignalEvent, SyscallEvent
+from youcpu.trace.events import BlockedEvent, Event, ExitEvent, ForkEvent, SignalEvent, SyscallEvent
 
 _RESTARTS = {
     ERESTARTSYS: "ERESTARTSYS (To be restarted if SA_RESTART is set)",
@@ -66,7 +67,7 @@ class StraceSink:
 
         `calls` False: only those.
         """
-        own = (SyscallEvent, BlockedEvent, SignalEvent, ExitEvent) if calls else ()
+        own = (SyscallEvent, BlockedEvent, SignalEvent, ExitEvent, ForkEvent) if calls else ()
         self.kinds = (*own, *(drawers or ()))
         self._drawers = drawers or {}
         self._write = write
@@ -74,7 +75,7 @@ class StraceSink:
         self._style = self._options.style
         self._plain = (
             self._options.timestamps == "none"
-            and self._options.pids == "never"
+            and self._options.pids != "always"
             and not self._options.durations
         )
         self._limit = _BUFFER if buffered else 0
@@ -97,6 +98,9 @@ class StraceSink:
             self._signal(event)
         elif type(event) is ExitEvent:
             self._exit(event)
+        elif type(event) is ForkEvent:
+            self._pids.update((event.pid, event.child))
+            self._plain = False
         else:
             self._interrupt()
             self._put(self._drawers[type(event)](event) + "\n")
@@ -149,7 +153,7 @@ class StraceSink:
         call, self._open = self._open, None
         if call is None:
             return
-        known = [value for value in call.arguments if type(value) is not Pending]
+        known = list(takewhile(lambda value: type(value) is not Pending, call.arguments))
         text = ", ".join(show(value, self._style) for value in known if type(value) is not Omitted)
         if len(known) < len(call.arguments) and known:
             text += ", "
@@ -172,7 +176,6 @@ class StraceSink:
         if how == "always":
             return f"{pid:<5} "
         if how == "bracketed":
-            self._pids.add(pid)
             return f"[pid {pid:5}] " if len(self._pids) > 1 else ""
         return ""
 
@@ -210,6 +213,7 @@ class StraceSink:
         else:
             how = f"exited with {event.status}"
         self._put(f"{self._lead(event.pid, event.time_ns)}+++ {how} +++\n")
+        self._pids.discard(event.pid)
 
 
 def arguments_text(event: SyscallEvent, style: Style) -> tuple[str, bool]:
