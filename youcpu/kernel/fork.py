@@ -113,8 +113,6 @@ def copy_process(task: Task, args: CloneArguments) -> Task:
         child.clear_child_tid = args.child_tid
     if flags & CLONE_PARENT_SETTID:
         _store_tid(task, args.parent_tid, pid)
-    if flags & CLONE_CHILD_SETTID:
-        _store_tid(child, args.child_tid, pid)
     if flags & CLONE_VFORK:
         child.vfork_done = WaitQueue()
     kernel.tasks[pid] = child
@@ -214,8 +212,11 @@ def _store_tid(task: Task, address: int, pid: int) -> None:
         pass
 
 
-def wake_up_new_task(parent: Task, child: Task, how: str) -> None:
+def wake_up_new_task(parent: Task, child: Task, args: CloneArguments, how: str) -> None:
     """The child may run; the tracer learns of it."""
     kernel = parent.kernel
     kernel.probes.fork(parent, child, how)
+    if args.flags & CLONE_CHILD_SETTID:
+        # schedule_tail(): in the child's memory, where it may be the first page copied.
+        _store_tid(child, args.child_tid, child.pid)
     kernel.scheduler.wake_up_new(parent, child)

@@ -40,6 +40,8 @@ class MM:
         self.leaf_tables = self.page_table.leaf_tables
         self.areas = VmAreas()
         self.users = 1
+        #: How the last fault that the kernel made on behalf of a task was served.
+        self.last_outcome = ""
         self.stale_tlb = False
         self.stale_code = False
         #: Frames that were mapped executable; reusing one needs a flush of translations.
@@ -218,7 +220,7 @@ class MM:
         entry = self.page_table.entry(address)
         if not entry & PTE_P or (write and not entry & PTE_W):
             try:
-                handle_mm_fault(self, address, write=write)
+                self.last_outcome = handle_mm_fault(self, address, write=write)
             except BadAccess:
                 return None
             entry = self.page_table.entry(address)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FIXTURES, WORKDIR, add_file, latin, samples
+from conftest import FIXTURES, add_file, latin, samples
 
 from youcpu.kernel.cred import Credentials
 from youcpu.kernel.task import Task
