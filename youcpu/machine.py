@@ -151,7 +151,13 @@ class Machine:
             except KernelError as error:
                 raise RuleRefused(rule, error.errno) from None
 
-    def execute_beside(self, path: bytes, argv: list[bytes], envp: list[bytes]) -> Task:
+    def set_nice(self, pid: int, nice: int) -> None:
+        """The nice value of a program."""
+        self.kernel.tasks[pid].nice = nice
+
+    def execute_beside(
+        self, path: bytes, argv: list[bytes], envp: list[bytes], nice: int = 0
+    ) -> Task:
         """execve one more program, which runs together with the first. Raises KernelError."""
         kernel, cpu = self.kernel, self.cpu
         first = kernel.scheduler.current
@@ -165,6 +171,7 @@ class Machine:
             )  # fmt: skip
             finish(bprm)
             task.cpu_state = cpu.snapshot()
+            task.nice = nice
         finally:
             cpu.load(registers)
             cpu.flush_tlb()

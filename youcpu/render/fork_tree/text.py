@@ -104,7 +104,7 @@ class TextTree:
         if fault.outcome == "copy":
             came = f"{source:#x}" if source is not None else "the page cache"
             text += f"{came} → {frame:#x}"
-            if not fault.owner and source is not None:
+            if not fault.owner and not fault.sharers and source is not None:
                 text += ", a page of the file"
             elif fault.owner and fault.owner != fault.pid:
                 text += f", {fault.owner}'s"
