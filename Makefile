@@ -4,16 +4,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= auto
+# Some environments forbid Python to write compiled files; each start would compile anew.
+COMPILE = @$(BIN)/python -m compileall -q youcpu
 
-.PHONY: demo test check format bench fuzz clean
+.PHONY: demo test check format bench fuzz identity clean
 
 demo: $(STAMP)
+	$(COMPILE)
 	$(BIN)/youcpu exec-trace /bin/ls -la /etc
 
 test: $(STAMP)
+	$(COMPILE)
 	$(BIN)/python -m pytest -n $(JOBS) tests
 
 check: $(STAMP)
+	$(COMPILE)
 	$(BIN)/ruff format --check youcpu tests
 	$(BIN)/ruff check youcpu tests
 	$(BIN)/mypy
@@ -25,10 +30,15 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix youcpu tests
 
 bench: $(STAMP)
+	$(COMPILE)
 	$(BIN)/python tests/bench.py
 
 fuzz: $(STAMP)
-	$(BIN)/python -m pytest -n $(JOBS) tests/fuzz --long
+	$(BIN)/python -m pytest -n $(JOBS) tests/fuzz tests/differential/test_exec_*.py --long
+
+# Every ELF file of this machine against GNU readelf, to the byte; PATHS=... for others.
+identity: $(STAMP)
+	$(BIN)/python tests/identity.py $(PATHS)
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

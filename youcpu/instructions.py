@@ -10,13 +10,13 @@ from youcpu.trace.events import InstructionEvent
 
 
 class InstructionTrace:
-    """Emits the first `limit` instructions of a run, then lets the CPU run at full speed."""
+    """Emits the first `limit` instructions (0: all), then lets the CPU run at full speed."""
 
     def __init__(self, machine: Machine, limit: int) -> None:
         import capstone
 
         self._machine = machine
-        self._left = limit
+        self._left = limit or -1
         self._symbolizer = Symbolizer()
         self._disassembler: Any = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
         machine.cpu.watch_instructions(self._instruction)

@@ -100,6 +100,7 @@ class Machine:
         if not kernel.first_pid:
             kernel.first_pid = pid
             kernel.terminal_sid, kernel.foreground_pgid = group.sid, pid
+        group.start_ns = kernel.clock.monotonic_ns()
         root = kernel.vfs.root
         files = FdTable()
         for fd in range(3):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from itertools import chain
 
 
 class UsageError(Exception):
@@ -74,7 +75,7 @@ def parse(argv: list[str], options: list[Option], interspersed: bool = True) -> 
     by_name = {name: option for option in options for name in option.names}
     parsed = Parsed()
     rest = iter(argv)
-    for word in rest:
+    while (word := next(rest, None)) is not None:
         if word == "--":
             break
         if word == "-" or not word.startswith("-"):
@@ -88,7 +89,13 @@ def parse(argv: list[str], options: list[Option], interspersed: bool = True) -> 
             continue
         if option is None:
             raise UsageError(_unknown(name, list(by_name)))
-        if not option.metavar:
+        if option.metavar.startswith("["):
+            # An optional number: `--insn`, `--insn=5`, `--insn 5`.
+            if not equals and (after := next(rest, "--")).isdigit():
+                value = after
+            elif not equals:
+                rest = chain([after], rest)
+        elif not option.metavar:
             if equals:
                 raise UsageError(f"{name} takes no value")
         elif not equals:

@@ -56,7 +56,7 @@ class FileSymbols:
     def _add(self, table: SymbolTable, strings: StringTable) -> None:
         for symbol in table:
             kind = symbol.info & 0xF
-            if symbol.shndx and symbol.value and kind in (_STT_FUNC, _STT_GNU_IFUNC):
+            if symbol.shndx and symbol.value and kind in (_STT_NOTYPE, _STT_FUNC, _STT_GNU_IFUNC):
                 name = strings.at(symbol.name) if symbol.name in strings else ""
                 if name:
                     self.names.append((symbol.value, symbol.size, name))
@@ -67,7 +67,7 @@ class FileSymbols:
         if index < 0:
             return ""
         start, size, name = self.names[index]
-        if address >= start + max(size, 1):
+        if size and address >= start + size:
             return ""
         return f"{name}+{address - start:#x}" if address != start else name
 

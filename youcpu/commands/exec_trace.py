@@ -53,7 +53,7 @@ OPTIONS = [
     Option("--stages-only", "Stop before the first instruction of the program."),
     Option("--faults", "Show each page fault: address, access, what satisfied it."),
     Option("--maps", "Show the address space at exit."),
-    Option("--insn", "Show the first N instructions with symbols.", "N"),
+    Option("--insn", "Show the first N instructions (all) with symbols.", "[N]"),
     Option("--json", "JSON Lines, one event a line (docs/schema/exec-trace.json)."),
     Option("--explain", "Tell the story of the exec; of a failure the reason and the mend."),
     Option("--rw", "Let writes through to the host below DIR.", "DIR", many=True),
@@ -183,7 +183,7 @@ def trace_options(parsed: Parsed) -> TraceOptions:
         stages=parsed.flag("stages") or parsed.flag("stages-only") or parsed.flag("json"),
         faults=parsed.flag("faults"),
         maps=parsed.flag("maps"),
-        instructions=parsed.value("insn") is not None,
+        instructions=parsed.flag("insn"),
     )
 
 
@@ -234,6 +234,17 @@ def _line_options(parsed: Parsed) -> LineOptions:
     return LineOptions(style, timestamps=times, durations=parsed.flag("durations"), pids=pids)
 
 
+def _watch_instructions(parsed: Parsed) -> Callable[[Machine], None]:
+    limit = int(parsed.value("insn") or 0)
+
+    def prepared(machine: Machine) -> None:
+        from youcpu.instructions import InstructionTrace
+
+        InstructionTrace(machine, limit)
+
+    return prepared
+
+
 def _execute(
     tracer: Tracer, options: MachineOptions, parsed: Parsed, path: bytes, envp: list[bytes]
 ) -> int:
@@ -242,7 +253,8 @@ def _execute(
         _explain(path, argv, envp, options)
     machine = Machine(options, tracer)
     try:
-        outcome = run(machine, path, argv, envp, parsed.flag("stages-only"))
+        prepared = _watch_instructions(parsed) if tracer.instructions else None
+        outcome = run(machine, path, argv, envp, parsed.flag("stages-only"), prepared)
     except RuleRefused as error:
         complain(NAME, str(error))
         return FAILED

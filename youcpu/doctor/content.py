@@ -13,18 +13,19 @@ from youcpu.formats.shell_text import looks_binary
 
 if TYPE_CHECKING:
     from youcpu.dry_run import Round
+    from youcpu.kernel.task import Task
 
 UTF8_BOM = b"\xef\xbb\xbf"
 
 
-def noexec_finding(found: Round) -> Finding:
+def noexec_finding(task: Task, found: Round) -> Finding:
     """Why no format takes the file of this round."""
     head = found.buffer[: min(found.size, len(found.buffer))]
     name = found.path
     if not head:
         return Finding(name, f"{shown(name)} is empty", "write the program into it")
     if head.startswith(elf_exec.ELFMAG):
-        return _elf(found, head)
+        return _elf(task, found, head)
     if head.startswith(b"#!"):
         return _shebang(found)
     if head.startswith(UTF8_BOM):
@@ -32,7 +33,7 @@ def noexec_finding(found: Round) -> Finding:
     known = identify(head)
     if known is not None:
         what, mend = known
-        return _with_rules(found, Finding(name, f"{shown(name)} is {what}", mend))
+        return _with_rules(task, found, Finding(name, f"{shown(name)} is {what}", mend))
     stripped = head.lstrip()
     if stripped.startswith(b"#!"):
         return Finding(
@@ -53,7 +54,7 @@ def noexec_finding(found: Round) -> Finding:
             f"{shown(name)} is text without a '#!' line",
             f"write #!/bin/sh (or its interpreter) as the first line, or run: sh {quoted(name)}",
         )
-    return _with_rules(found, finding)
+    return _with_rules(task, found, finding)
 
 
 def _bom(name: bytes, head: bytes) -> Finding:
@@ -88,7 +89,7 @@ def _shebang(found: Round) -> Finding:
     )
 
 
-def _elf(found: Round, head: bytes) -> Finding:
+def _elf(task: Task, found: Round, head: bytes) -> Finding:
     name = found.path
     reasons = {answer.handler: answer.reason for answer in found.answers}
     reason = reasons.get("elf", "")
@@ -109,7 +110,7 @@ def _elf(found: Round, head: bytes) -> Finding:
             "install qemu-user-static (it registers rules for foreign programs), "
             "or get the program built for x86-64",
         )
-        return _with_rules(found, finding)
+        return _with_rules(task, found, finding)
     if number != elf_exec.EM_X86_64:
         reason = reasons.get("compat_elf", reason)
     return Finding(
@@ -119,10 +120,10 @@ def _elf(found: Round, head: bytes) -> Finding:
     )
 
 
-def _with_rules(found: Round, finding: Finding) -> Finding:
+def _with_rules(task: Task, found: Round, finding: Finding) -> Finding:
     """Name the rules of this host that would take the file."""
     notes = []
-    for known in rules_for(found.buffer, found.path):
+    for known in rules_for(task, found.buffer, found.path):
         rule = known.rule
         assert rule is not None
         state = {None: "configured", True: "registered", False: "switched off"}[known.enabled]

@@ -229,7 +229,7 @@ def _enoexec(task: Task, error: ExecError, rounds: list[Round]) -> Finding:
             f"{shown(error.path)} is a script, and the rule that leads to it has the flag O or C",
             "name the script's own interpreter in the rule, or drop the flag",
         )
-    finding = noexec_finding(rounds[-1])
+    finding = noexec_finding(task, rounds[-1])
     if len(rounds) > 1:
         finding.reason = f"the interpreter of {shown(rounds[-2].path)}: {finding.reason}"
     return finding

@@ -104,8 +104,6 @@ def script_interpreter_finding(task: Task, script: bytes, path: bytes) -> Findin
         f"the first line of {shown(script)} names the interpreter {shown(path)}, and "
         + (finding.reason)
     )
-    if finding.path.rstrip(b"/") != path.rstrip(b"/"):
-        return finding
     name = path.rpartition(b"/")[2]
     here = next(
         (d + b"/" + name for d in SEARCH if name and inode_of(task, d + b"/" + name) is not None),
@@ -113,16 +111,17 @@ def script_interpreter_finding(task: Task, script: bytes, path: bytes) -> Findin
     )
     if here is not None:
         finding.reason += f"; {shown(name)} is at {shown(here)}"
-        finding.mend = (
-            f"write #!{here.decode('utf-8', 'replace')} in the first line of {quoted(script)}"
-        )
+        new = here.decode("utf-8", "replace")
+        finding.mend = f"write #!{new} in the first line of {quoted(script)}"
     elif not path.startswith(b"/"):
         finding.mend = (
             f"write an absolute path in the first line of {quoted(script)}: "
             "a relative one is looked up from the working directory"
         )
-    else:
+    elif finding.path.rstrip(b"/") == path.rstrip(b"/"):
         finding.mend = f"install {shown(name)}, or correct the first line of {quoted(script)}"
+    else:
+        finding.mend = f"{finding.mend} (in the first line of {quoted(script)})"
     return finding
 
 

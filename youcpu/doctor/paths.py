@@ -82,14 +82,15 @@ def _failing_prefix(task: Task, path: bytes) -> tuple[bytes, Errno] | None:
 
 def lookup_finding(task: Task, path: bytes, what: str) -> Finding:
     """Why `path` cannot be looked up; `what` is the file's part, as "the interpreter"."""
+    plain = path.rstrip(b"/")
+    if plain != path and plain and (inode := inode_of(task, plain)) and not inode.is_dir:
+        return Finding(
+            plain,
+            f"{shown(plain)} is no directory, but the path ends in '/'",
+            f"write {quoted(plain)}",
+        )
     failure = first_failure(task, path)
     if failure is None:
-        if path.endswith(b"/"):
-            return Finding(
-                path.rstrip(b"/"),
-                f"{shown(path.rstrip(b'/'))} is no directory, but the path ends in '/'",
-                f"write {quoted(path.rstrip(b'/'))}",
-            )
         return Finding(path, f"{what} {shown(path)} is there now", "try again")
     via = "".join(
         f"{shown(link)} is a symbolic link to {shown(to)}; " for link, to in failure.links

@@ -192,7 +192,7 @@ def _magic(scanner: _Scanner) -> tuple[int, bytes, bytes | None]:
     magic = unescape_hex(raw_magic)
     mask = unescape_hex(raw_mask) if raw_mask[:1] not in (b"", b"\0") else None
     if mask is not None and len(mask) != len(magic):
-        raise RuleError("mask", mask_start, f"{len(mask)} bytes long, the magic {len(magic)}")
+        raise RuleError("mask", mask_start, f"its size is {len(mask)}, the magic's {len(magic)}")
     if len(magic) > MATCH_BUFFER or offset + len(magic) > MATCH_BUFFER:
         raise RuleError(
             "magic", start, f"offset {offset} + {len(magic)} bytes is beyond the first 256"
@@ -235,7 +235,9 @@ def _flags(scanner: _Scanner) -> frozenset[str]:
         raise RuleError("end", size, "the delimiter after the interpreter is missing")
     if position < size:
         raise RuleError(
-            "flags", position, f"{_shown(scanner.buffer[position:size])} after the flags"
+            "flags",
+            position,
+            f"{_shown(scanner.buffer[position:size])}: only P, O, C, F and one newline may follow",
         )
     return frozenset(flags | {"O"} if "C" in flags else flags)
 

@@ -95,7 +95,7 @@ def finding_document(finding: Finding | None) -> dict[str, Any] | None:
 def full_document(
     head: dict[str, Any], place: DryRun, file: bytes, verdict: Verdict
 ) -> dict[str, Any]:
-    """All of it: the result, the chain of files, the doctor's finding, remarks, the shell's part."""
+    """The result, the chain of files, the doctor's finding, remarks, what a shell does next."""
     from youcpu.doctor.explain import explain
     from youcpu.doctor.remarks import remarks
 

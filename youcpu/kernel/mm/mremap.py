@@ -9,7 +9,7 @@ from youcpu.kernel.errors import KernelError
 from youcpu.kernel.mm.fault import populate
 from youcpu.kernel.mm.mm import MAX_MAP_COUNT, MM, TASK_SIZE
 from youcpu.kernel.mm.mmap import check_limits, get_unmapped_area, is_free, page_align
-from youcpu.kernel.mm.vm_area import VM_DONTEXPAND, VM_LOCKED, VM_MAYSHARE, VmArea
+from youcpu.kernel.mm.vm_area import VM_DONTEXPAND, VM_LOCKED, VM_LOCKONFAULT, VM_MAYSHARE, VmArea
 from youcpu.record import record
 
 _NEW_PLACE = MREMAP_FIXED | MREMAP_DONTUNMAP
@@ -180,6 +180,6 @@ def _leave_behind(mm: MM, start: int, end: int) -> None:
     """dontunmap_complete(): the old area stays, empty and not locked."""
     area = mm.areas.at(start)
     assert area is not None
-    area.flags &= ~VM_LOCKED
+    area.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
     if area.start == start and area.end == end:
         area.anon_vma = None

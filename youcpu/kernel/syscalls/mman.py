@@ -83,6 +83,7 @@ from youcpu.kernel.mm.vm_area import (
     VM_GROWSDOWN,
     VM_HUGEPAGE,
     VM_LOCKED,
+    VM_LOCKONFAULT,
     VM_MAYEXEC,
     VM_MAYSHARE,
     VM_MAYWRITE,
@@ -287,6 +288,8 @@ def brk(task: Task, brk: Addr) -> Addr:
     mm = task.mm
     if brk < mm.start_brk or brk > TASK_SIZE:
         return mm.brk
+    if brk - mm.start_brk + (mm.end_data - mm.start_data) > mm.data_limit:
+        return mm.brk
     old_end, new_end = page_align(mm.brk), page_align(brk)
     if new_end < old_end:
         mm.unmap(new_end, old_end)
@@ -294,8 +297,6 @@ def brk(task: Task, brk: Addr) -> Addr:
         # check_brk_limits(): one page must stay free to the next area.
         above = mm.areas.after(old_end)
         if above is not None and new_end + PAGE_SIZE > above.lowest():
-            return mm.brk
-        if brk - mm.start_brk + (mm.end_data - mm.start_data) > mm.data_limit:
             return mm.brk
         flags = VM_READ | VM_WRITE | MAY_ALL
         try:
@@ -417,7 +418,8 @@ def _resident(mm: MM, area: VmArea, start: int, end: int) -> bytes:
     return bytes(answer)
 
 
-def _lock(task: Task, addr: int, length: int, lock: bool, fault: bool) -> int:
+def _lock(task: Task, addr: int, length: int, lock: int) -> int:
+    """VM_LOCKED and VM_LOCKONFAULT of a range become `lock`."""
     start = addr & -PAGE_SIZE
     # In 64 bits: a length close to 2**64 becomes 0.
     end = start + (page_align(length + (addr & (PAGE_SIZE - 1))) & (1 << 64) - 1)
@@ -430,10 +432,10 @@ def _lock(task: Task, addr: int, length: int, lock: bool, fault: bool) -> int:
         if area.start > position:
             raise KernelError(Errno.ENOMEM)
         low, high = max(start, area.start), min(end, area.end)
-        flags = area.flags | VM_LOCKED if lock else area.flags & ~VM_LOCKED
+        flags = area.flags & ~(VM_LOCKED | VM_LOCKONFAULT) | lock
         change_flags(task.mm, area, low, high, flags)
         position = high
-    if position < end or (lock and fault and not populate(task.mm, start, end)):
+    if position < end or (lock == VM_LOCKED and not populate(task.mm, start, end)):
         raise KernelError(Errno.ENOMEM)
     return 0
 
@@ -441,7 +443,7 @@ def _lock(task: Task, addr: int, length: int, lock: bool, fault: bool) -> int:
 @syscall(149)
 def mlock(task: Task, addr: Addr, length: Size) -> Int:
     """mlock(2)."""
-    return _lock(task, addr, length, True, True)
+    return _lock(task, addr, length, VM_LOCKED)
 
 
 @syscall(325)
@@ -449,13 +451,13 @@ def mlock2(task: Task, addr: Addr, length: Size, flags: MlockFlags) -> Int:
     """mlock2(2)."""
     if flags & ~MLOCK_ONFAULT:
         raise KernelError(Errno.EINVAL)
-    return _lock(task, addr, length, True, not flags)
+    return _lock(task, addr, length, VM_LOCKED | (VM_LOCKONFAULT if flags else 0))
 
 
 @syscall(150)
 def munlock(task: Task, addr: Addr, length: Size) -> Int:
     """munlock(2)."""
-    return _lock(task, addr, length, False, False)
+    return _lock(task, addr, length, 0)
 
 
 @syscall(151, partial="memory is never paged out: only checked")

@@ -115,6 +115,7 @@ class ConsoleFile(File):
     inode: ConsoleInode
     stream = True
     pollable = True
+    writes_all = True
 
     def __init__(self, dentry: Dentry, flags: int) -> None:
         super().__init__(dentry, flags)

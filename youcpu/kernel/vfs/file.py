@@ -57,6 +57,8 @@ class File:
         "watchers",
     )
     stream = False
+    #: A write waits until all bytes have found room (pipes, stream sockets, terminals).
+    writes_all = False
     #: pread, pwrite and lseek make sense.
     seekable = True
     #: poll(2) waits for it, epoll takes it.

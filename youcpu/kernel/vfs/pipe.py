@@ -123,6 +123,7 @@ class PipeFile(File):
     stream = True
     seekable = False
     pollable = True
+    writes_all = True
 
     def __init__(self, dentry: Dentry, flags: int, pipe: Pipe) -> None:
         super().__init__(dentry, flags)

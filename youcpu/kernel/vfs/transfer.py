@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from youcpu.kernel.vfs.iov_iter import IovIter
 
 CHUNK = 1 << 20
+#: A pipe takes no more at once.
+STREAM_CHUNK = 1 << 16
 SIGPIPE = 13
 
 
@@ -82,9 +84,10 @@ def vfs_write(task: Task, file: File, data_from: IovIter, offset: int | None = N
     if task.restart is not None:
         done = task.restart
         data_from.skip(done)
+    chunk = STREAM_CHUNK if file.writes_all else CHUNK
     while data_from.left:
         try:
-            data = data_from.peek(CHUNK)
+            data = data_from.peek(chunk)
             count = write_once(task, file, data, None if offset is None else offset + done)
         except KernelError:
             if done:
@@ -95,7 +98,9 @@ def vfs_write(task: Task, file: File, data_from: IovIter, offset: int | None = N
             raise
         done += count
         data_from.skip(count)
-        if count < len(data) and (not file.stream or file.nonblocking):
+        if not file.writes_all and (file.stream or count < len(data)):
+            break
+        if count < len(data) and file.nonblocking:
             break
     else:
         if not done:

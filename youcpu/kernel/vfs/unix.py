@@ -141,6 +141,10 @@ class UnixSocket(AnonFile):
         self.error: Errno | None = None
 
     @property
+    def writes_all(self) -> bool:  # type: ignore[override]
+        return self.type == SOCK_STREAM
+
+    @property
     def connection(self) -> bool:
         """SOCK_STREAM or SOCK_SEQPACKET."""
         return self.type != SOCK_DGRAM
