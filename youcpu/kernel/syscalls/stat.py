@@ -49,7 +49,7 @@ _NS = 1_000_000_000
 
 
 def _cp_new_stat(task: Task, address: int, kstat: Kstat) -> int:
-    found = Stat(
+    data = Stat.LAYOUT.pack(
         kstat.dev,
         kstat.ino,
         kstat.nlink,
@@ -64,7 +64,7 @@ def _cp_new_stat(task: Task, address: int, kstat: Kstat) -> int:
         *divmod(kstat.mtime, _NS),
         *divmod(kstat.ctime, _NS),
     )
-    copy_to_user(task, address, found.pack())
+    copy_to_user(task, address, data)
     return 0
 
 

@@ -126,7 +126,8 @@ class File:
         """lseek(2): the new offset."""
         if not self.seekable:
             raise KernelError(Errno.ESPIPE)
-        self.inode.refresh()
+        if whence >= SEEK_END:
+            self.inode.refresh()
         return self._seek_to(self._target(offset, whence, self.inode.size))
 
     def _target(self, offset: int, whence: int, size: int) -> int:

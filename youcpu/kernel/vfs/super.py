@@ -65,6 +65,10 @@ class SuperBlock:
     def sync(self) -> None:
         """Write back what is only in memory, where there is a place for it."""
 
+    def reclaim(self, wanted: int) -> int:
+        """Drop up to `wanted` cached pages that can be read again; how many."""
+        return 0
+
     def statfs(self) -> Kstatfs:
         """What statfs(2) shows."""
         frames = self.kernel.frames

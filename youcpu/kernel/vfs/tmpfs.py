@@ -225,6 +225,10 @@ class MemFile(MemInode):
                 raise KernelError(Errno.EFBIG)
             data = data[: MAX_SIZE - offset]
         self.before_write()
+        missing = self.fs.kmem.reserve + (len(data) >> PAGE_SHIFT) + 2
+        missing -= self.mapping.frames.available
+        if missing > 0:
+            self.sb.kernel.vfs.reclaim(missing)
         ram = self.sb.kernel.ram.bytes
         done = 0
         while done < len(data):
