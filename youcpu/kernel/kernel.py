@@ -11,6 +11,7 @@ from youcpu.hardware.memory import FrameAllocator, Ram
 from youcpu.kernel.clock import Clock
 from youcpu.kernel.cred import Credentials
 from youcpu.kernel.entry import Entry
+from youcpu.kernel.exec.vdso import Vdso
 from youcpu.kernel.exit import notify_job_control
 from youcpu.kernel.futex import Futexes
 from youcpu.kernel.kernel_half import KernelHalf
@@ -45,6 +46,7 @@ class Kernel:
         #: The page of zeros that reads of untouched memory share.
         self.zero_frame = self.frames.alloc()
         self.clock = Clock(lambda: cpu.blocks, epoch_ns)
+        self.vdso = Vdso(self.frames, self.clock)
         self.timers = TimerQueue(self.clock)
         self.random = random.Random(seed)
         self.aslr: random.Random | None = None
@@ -111,8 +113,13 @@ class Kernel:
             self.cpu.flush_code()
 
     def map_vdso(self, mm: MM) -> int:
-        """Address of the vDSO in a new address space; 0: there is none."""
-        return 0
+        """Address of the vDSO in a new address space."""
+        return self.vdso.map(mm)
+
+    def set_realtime(self, now_ns: int) -> None:
+        """The wall clock is set: do_settimeofday64()."""
+        self.clock.boot_realtime_ns += now_ns - self.clock.realtime_ns()
+        self.vdso.update()
 
     def on_exec(self, task: Task) -> None:
         """The task has a new address space."""

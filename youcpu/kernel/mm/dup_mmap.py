@@ -26,7 +26,8 @@ from youcpu.kernel.mm.vm_area import (
 from youcpu.record import replace
 
 _ATTRIBUTES = (
-    "mmap_base", "start_brk", "brk", "start_code", "end_code", "start_data", "end_data",
+    "mmap_base", "bottom_up", "start_brk", "brk", "start_code", "end_code", "start_data",
+    "end_data",
     "start_stack", "arg_start", "arg_end", "env_start", "env_end", "auxv", "vdso",
     "stack_limit", "address_limit", "data_limit", "executable_stack", "read_implies_exec",
     "dumpable", "lowest_fixed",

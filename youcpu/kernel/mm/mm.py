@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 TASK_SIZE = 0x7FFF_FFFF_F000
 #: vm.mmap_min_addr, as an upstream kernel has it; Debian raises it to 65536.
 MMAP_MIN_ADDR = 0x1000
+#: Where mappings start with ADDR_COMPAT_LAYOUT, and where they go on when the top is full.
+TASK_UNMAPPED_BASE = (TASK_SIZE // 3 + PAGE_SIZE - 1) & -PAGE_SIZE
 #: vm.max_map_count
 MAX_MAP_COUNT = 65530
 
@@ -51,6 +53,8 @@ class MM:
         #: Frames that were mapped executable; reusing one needs a flush of translations.
         self.code_frames: set[int] = set()
         self.mmap_base = TASK_SIZE
+        #: mmap_is_legacy(): from mmap_base upwards instead of down.
+        self.bottom_up = False
         self.start_brk = self.brk = 0
         self.start_code = self.end_code = self.start_data = self.end_data = 0
         self.start_stack = 0
@@ -174,7 +178,10 @@ class MM:
         return merged
 
     def split_area(self, address: int) -> None:
-        """Make a boundary at `address`."""
+        """Make a boundary at `address`. Raises EINVAL within [vdso] (special_mapping_split)."""
+        across = self.areas.at(address)
+        if across is not None and across.special is not None and across.start < address:
+            raise KernelError(Errno.EINVAL)
         pieces = len(self.areas)
         self.areas.split(address)
         if len(self.areas) > pieces:
