@@ -104,6 +104,12 @@ class ThreadGroup:
         self.job_news = ""
         self.comm = b""
 
+    def cpu_time(self) -> int:
+        """CPU time of all threads, of those gone too, ns."""
+        scheduler = self.threads[0].kernel.scheduler if self.threads else None
+        live = sum(scheduler.cpu_time(task) for task in self.threads) if scheduler else 0
+        return self.cpu_ns + live
+
     @property
     def leader(self) -> Task | None:
         """The thread whose id is the process's, as long as it lives."""

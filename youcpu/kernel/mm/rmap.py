@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from youcpu.hardware.memory import PAGE_SHIFT
-from youcpu.hardware.paging import PTE_ADDRESS
+from youcpu.kernel.mm.page_table import entry_frame
 from youcpu.kernel.vfs.dcache import d_path
 from youcpu.record import record
 from youcpu.trace.events import FrameUse
@@ -26,7 +25,7 @@ class PageCounts:
     zero: int = 0
 
 
-def _of_file(area: VmArea, address: int, frame: int) -> bool:
+def of_file(area: VmArea, address: int, frame: int) -> bool:
     """Whether a frame is the page cache's: not a private copy."""
     mapping = area.file.inode.mapping if area.file is not None else None
     return mapping is not None and mapping.pages.get(area.page_index(address)) == frame
@@ -37,10 +36,12 @@ def count_pages(mm: MM) -> PageCounts:
     counts = PageCounts()
     for area in mm.areas:
         for address, _, entry in mm.page_table.entries(area.start, area.end):
-            frame = (entry & PTE_ADDRESS) >> PAGE_SHIFT
+            frame = entry_frame(entry)
+            if not frame:
+                continue  # in swap
             if frame == mm.zero_frame:
                 counts.zero += 1
-            elif _of_file(area, address, frame):
+            elif of_file(area, address, frame):
                 counts.files += 1
             elif mm.frames.count(frame) == 1:
                 counts.private += 1
@@ -61,7 +62,9 @@ def frame_users(task: Task) -> tuple[FrameUse, ...]:
         seen.add(mm)
         for area in mm.areas:
             for address, _, entry in mm.page_table.entries(area.start, area.end):
-                frame = (entry & PTE_ADDRESS) >> PAGE_SHIFT
+                frame = entry_frame(entry)
+                if not frame:
+                    continue  # in swap
                 users.setdefault(frame, []).append((group.pid, address))
                 if frame not in backing:
                     backing[frame] = _backing(task, mm, area, address, frame)
@@ -73,6 +76,6 @@ def frame_users(task: Task) -> tuple[FrameUse, ...]:
 def _backing(task: Task, mm: MM, area: VmArea, address: int, frame: int) -> bytes:
     if frame == mm.zero_frame:
         return b"zero"
-    if area.file is not None and _of_file(area, address, frame):
+    if area.file is not None and of_file(area, address, frame):
         return d_path(area.file.dentry, task.fs.root)[0]
     return b"anon"
