@@ -44,6 +44,8 @@ class MM:
         self.leaf_tables = self.page_table.leaf_tables
         self.areas = VmAreas()
         self.users = 1
+        #: How the last fault that the kernel made on behalf of a task was served.
+        self.last_outcome = ""
         self.stale_tlb = False
         self.stale_code = False
         #: Takes pages away where RAM for them is limited; None: there is enough.
@@ -67,8 +69,6 @@ class MM:
         self.data_limit = (1 << 64) - 1
         #: What MAP_FIXED may not go below: 0 for CAP_SYS_RAWIO, cap_mmap_addr().
         self.lowest_fixed = MMAP_MIN_ADDR
-        #: ADDR_COMPAT_LAYOUT: mappings go from mmap_base upwards.
-        self.bottom_up = False
         self.executable_stack = False
         self.read_implies_exec = False
         self.dumpable = 1
@@ -248,7 +248,7 @@ class MM:
         entry = self.page_table.entry(address)
         if not entry & PTE_P or (write and not entry & PTE_W):
             try:
-                handle_mm_fault(self, address, write=write)
+                self.last_outcome = handle_mm_fault(self, address, write=write)
             except BadAccess:
                 return None
             entry = self.page_table.entry(address)
