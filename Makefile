@@ -7,7 +7,7 @@ JOBS ?= auto
 # Some environments forbid Python to write compiled files; each start would compile anew.
 COMPILE = @$(BIN)/python -m compileall -q youcpu
 
-.PHONY: demo test check format bench fuzz clean
+.PHONY: demo test check format bench fuzz identity clean
 
 demo: $(STAMP)
 	$(COMPILE)
@@ -34,7 +34,11 @@ bench: $(STAMP)
 	$(BIN)/python tests/bench.py
 
 fuzz: $(STAMP)
-	$(BIN)/python -m pytest -n $(JOBS) tests/fuzz --long
+	$(BIN)/python -m pytest -n $(JOBS) tests/fuzz tests/differential/test_exec_*.py --long
+
+# Every ELF file of this machine against GNU readelf, to the byte; PATHS=... for others.
+identity: $(STAMP)
+	$(BIN)/python tests/identity.py $(PATHS)
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

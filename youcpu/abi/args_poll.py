@@ -137,7 +137,8 @@ class EpollEventsOut(Marker):
             return Address(address)
         data = call.read(address, min(call.result, call.limit) * EpollEvent.SIZE)
         size = EpollEvent.SIZE
-        items = tuple(_epoll_event(data[at : at + size]) for at in range(0, len(data), size))
+        starts = range(0, len(data) - size + 1, size)
+        items = tuple(_epoll_event(data[at : at + size]) for at in starts)
         return Array(items, more=call.result > len(items))
 
 

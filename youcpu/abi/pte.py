@@ -44,11 +44,15 @@ def encode_swap(type: int, offset: int, exclusive: bool = False) -> int:
     return inverted | type << (64 - SWP_TYPE_BITS) | (SWP_EXCLUSIVE if exclusive else 0)
 
 
+def decode_swap(entry: int) -> int:
+    """Page slot of a swap entry."""
+    return (~entry << SWP_TYPE_BITS & _WORD) >> SWP_OFFSET_SHIFT
+
+
 def decode_not_present(entry: int) -> SwapEntry | ProtNone | None:
     """What Linux keeps in a page table's entry with P = 0; None for an empty one."""
     if not entry or entry & PAGE_PRESENT:
         return None
     if entry & PAGE_PROTNONE:
         return ProtNone(~entry & _FRAME)
-    offset = (~entry << SWP_TYPE_BITS & _WORD) >> SWP_OFFSET_SHIFT
-    return SwapEntry(entry >> (64 - SWP_TYPE_BITS), offset)
+    return SwapEntry(entry >> (64 - SWP_TYPE_BITS), decode_swap(entry))

@@ -11,6 +11,11 @@ from youcpu.abi.values import Address, Choice, Hex, Struct
 from youcpu.record import record
 
 _FAULTS = {Sig.SIGILL, Sig.SIGFPE, Sig.SIGSEGV, Sig.SIGBUS, Sig.SIGTRAP}
+_BY_SIGNAL: dict[int, str] = {
+    Sig.SIGCHLD: "sigchld",
+    Sig.SIGIO: "sigpoll",
+    Sig.SIGSYS: "sigsys",
+}
 _HEAD = struct.Struct("<iii4x")
 
 
@@ -52,10 +57,9 @@ class Siginfo:
             return "rt"
         if self.code == signal.SI_KERNEL and self.signo not in _FAULTS:
             return "kernel"
-        by_signal = {Sig.SIGCHLD: "sigchld", Sig.SIGIO: "sigpoll", Sig.SIGSYS: "sigsys"}
         if self.signo in _FAULTS:
             return "sigfault"
-        return by_signal.get(Sig(self.signo), "kill") if self.signo <= 31 else "kill"
+        return _BY_SIGNAL.get(self.signo, "kill")
 
     def pack(self) -> bytes:
         """As the program sees it."""

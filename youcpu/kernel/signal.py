@@ -111,8 +111,11 @@ class SignalHandlers:
 
 def is_ignored(task: Task, signo: int) -> bool:
     """Whether the signal has no effect on this task; a blocked one is kept all the same."""
-    if task.blocked >> (signo - 1) & 1:
-        return False
+    return not task.blocked >> (signo - 1) & 1 and handler_ignores(task, signo)
+
+
+def handler_ignores(task: Task, signo: int) -> bool:
+    """sig_handler_ignored(): by SIG_IGN, or by a default action that does nothing."""
     handler = task.sighand.actions[signo].handler
     return handler == SIG_IGN or (
         handler == SIG_DFL and default_action(signo) is DefaultAction.IGNORE

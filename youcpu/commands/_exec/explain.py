@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from youcpu.commands._exec.document import full_document
+from youcpu.doctor.libraries import missing_library
 from youcpu.dry_run import RLIMIT_STACK, DryRun
 from youcpu.kernel.errors import KernelError
 from youcpu.render.exec_story import story
@@ -30,8 +31,12 @@ def explain_exec(
         except KernelError:
             continue
     verdict = place.execve(path, argv, envp, rlimit_stack=_stack_limit(options))
+    document = full_document({}, place, path, verdict)
+    library = missing_library(place.task, verdict, envp)
+    if library is not None:
+        document["remarks"] += [f"{library.reason}; mend: {library.mend}", *library.notes]
     rounds = [(found.path, found.buffer, found.size) for found in verdict.rounds]
-    return story(full_document({}, place, path, verdict), rounds)
+    return story(document, rounds)
 
 
 def _working_directory(root: bytes, cwd: bytes | None) -> bytes | None:

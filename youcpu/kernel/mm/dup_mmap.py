@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from array import array
 
+from youcpu.abi.pte import decode_swap
 from youcpu.hardware.memory import PAGE_SHIFT
-from youcpu.hardware.paging import PTE_ADDRESS, PTE_W
+from youcpu.hardware.paging import PTE_ADDRESS, PTE_P, PTE_W
 from youcpu.kernel.mm.mm import MM
+from youcpu.kernel.mm.page_table import entry_frame
+
 from youcpu.kernel.mm.vm_area import (
     VM_DONTCOPY,
     VM_MAYWRITE,
@@ -73,7 +76,19 @@ def copy_page_range(mm: MM, child: MM, area: VmArea) -> None:
             quads[slot : slot + count] = image
         quads[target : target + count] = image
         for entry in entries:
-            if entry:
+            if entry & PTE_P:
                 frame = (entry & PTE_ADDRESS) >> PAGE_SHIFT
                 if frame != zero:
                     get(frame)
+            elif entry:
+                copy_nonpresent_pte(mm, entry)
+
+
+def copy_nonpresent_pte(mm: MM, entry: int) -> None:
+    """One more user of what an entry with P = 0 stands for: a PROT_NONE page, a slot of swap."""
+    frame = entry_frame(entry)
+    if not frame:
+        assert mm.reclaim is not None
+        mm.reclaim.swap.get(decode_swap(entry))
+    elif frame != mm.zero_frame:
+        mm.frames.get(frame)

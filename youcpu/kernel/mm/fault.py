@@ -5,6 +5,7 @@ from __future__ import annotations
 from youcpu.abi.signal import SEGV_ACCERR, SEGV_MAPERR, Sig
 from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE, OutOfFrames
 from youcpu.hardware.paging import PTE_A, PTE_ADDRESS, PTE_D, PTE_NX, PTE_P, PTE_U, PTE_W
+from youcpu.kernel.mm.code_pages import about_to_execute, about_to_write
 from youcpu.kernel.mm.mm import MM
 from youcpu.kernel.mm.page_cache import READAHEAD_PAGES, AddressSpace
 from youcpu.kernel.mm.vm_area import (
@@ -50,22 +51,29 @@ def handle_mm_fault(mm: MM, address: int, write: bool, instr: bool = False) -> s
     area = find_area(mm, address)
     check_rights(area, write, instr)
     try:
-        slot = mm.page_table.slot(address)
-        entry = mm.ram.quads[slot]
-        if entry & PTE_P:
-            if write and not entry & PTE_W:
-                return _write_protected(mm, area, address, slot, entry)
-            return SPURIOUS
-        if entry:  # was PROT_NONE
-            mm.ram.quads[slot] = mm.entry_rights(area, entry)
-            return handle_mm_fault(mm, address, write, instr) if write else SPURIOUS
-        if area.file is None:
-            if write and area.anon_vma is None:
-                area.anon_vma_prepare(mm.areas)
-            return _anonymous(mm, area, slot, write)
-        return _file(mm, area, address, slot, write)
+        if mm.reclaim is not None:
+            return mm.reclaim.fault(mm, area, address, write)
+        return do_fault(mm, area, address, write)
     except OutOfFrames as error:
         raise OutOfMemory from error
+
+
+def do_fault(mm: MM, area: VmArea, address: int, write: bool) -> str:
+    """handle_pte_fault() for an access that the area allows. Raises BadAccess, OutOfFrames."""
+    slot = mm.page_table.slot(address)
+    entry = mm.ram.quads[slot]
+    if entry & PTE_P:
+        if write and not entry & PTE_W:
+            return _write_protected(mm, area, address, slot, entry)
+        return SPURIOUS
+    if entry:  # was PROT_NONE
+        mm.ram.quads[slot] = mm.entry_rights(area, entry)
+        return do_fault(mm, area, address, write) if write else SPURIOUS
+    if area.file is None:
+        if write and area.anon_vma is None:
+            area.anon_vma_prepare(mm.areas)
+        return _anonymous(mm, area, slot, write)
+    return _file(mm, area, address, slot, write)
 
 
 def populate(mm: MM, start: int, end: int) -> bool:
@@ -151,12 +159,17 @@ def _file(mm: MM, area: VmArea, address: int, slot: int, write: bool) -> str:
             area.anon_vma_prepare(mm.areas)
         mm.ram.quads[slot] = leaf_entry(area, _copy(mm, frame), True)
         return COPY
+    if write and index in mapping.code:
+        about_to_write(mapping, index)
+    elif area.flags & VM_EXEC:
+        about_to_execute(mapping, index)
     mm.frames.get(frame)
     mm.ram.quads[slot] = leaf_entry(area, frame, write)
     if write:
         mapping.dirty.add(index)
         return SHARED
-    _map_around(mm, area, mapping, address, slot)
+    if mm.reclaim is None:
+        _map_around(mm, area, mapping, address, slot)
     return FILE
 
 
@@ -173,9 +186,14 @@ def _map_around(mm: MM, area: VmArea, mapping: AddressSpace, address: int, slot:
         512 - ((address >> 12) & 511),
     )
     rights = leaf_entry(area, 0, False)
+    executable = area.flags & VM_EXEC
+    if executable:
+        mapping.code.update(range(index - behind, index + ahead))
     for offset in range(-behind, ahead):
         frame = pages.get(index + offset)
         if frame is not None and not quads[slot + offset]:
+            if executable and index + offset in mapping.dirty:
+                continue
             counts.get(frame)
             quads[slot + offset] = frame << PAGE_SHIFT | rights
 
@@ -185,9 +203,13 @@ def _write_protected(mm: MM, area: VmArea, address: int, slot: int, entry: int) 
     quads, frames = mm.ram.quads, mm.frames
     frame = (entry & PTE_ADDRESS) >> PAGE_SHIFT
     if area.flags & VM_SHARED:
+        mapping = area.file.inode.mapping if area.file is not None else None
+        if mapping is not None:
+            index = area.page_index(address)
+            if index in mapping.code:
+                about_to_write(mapping, index)
+            mapping.dirty.add(index)
         quads[slot] = entry | PTE_W | PTE_D | PTE_A
-        if area.file is not None and area.file.inode.mapping is not None:
-            area.file.inode.mapping.dirty.add(area.page_index(address))
         return SHARED
     if area.anon_vma is None:
         area.anon_vma_prepare(mm.areas)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
+from youcpu.abi.pte import decode_swap
 from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE, FrameAllocator
-from youcpu.hardware.paging import PTE_ADDRESS, PTE_D, PTE_NX, PTE_P, PTE_W
+from youcpu.hardware.paging import PTE_A, PTE_ADDRESS, PTE_D, PTE_NX, PTE_P, PTE_U, PTE_W
 from youcpu.kernel.errors import KernelError
-from youcpu.kernel.mm.page_table import PTE_PROTNONE, PageTable
+from youcpu.kernel.mm.page_table import PTE_PROTNONE, PageTable, entry_frame
 from youcpu.kernel.mm.vm_area import VM_EXEC, VM_RIGHTS, VM_SHARED, VM_WRITE, VmArea, VmAreas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from youcpu.kernel.mm.page_cache import AddressSpace
+    from youcpu.kernel.mm.reclaim import Reclaim
     from youcpu.kernel.vfs.file import File
 
 #: End of user addresses with 4-level tables (TASK_SIZE_MAX): the last page stays unused.
@@ -42,6 +44,8 @@ class MM:
         self.users = 1
         self.stale_tlb = False
         self.stale_code = False
+        #: Takes pages away where RAM for them is limited; None: there is enough.
+        self.reclaim: Reclaim | None = None
         #: Frames that were mapped executable; reusing one needs a flush of translations.
         self.code_frames: set[int] = set()
         self.mmap_base = TASK_SIZE
@@ -81,14 +85,20 @@ class MM:
         zero = self.zero_frame
         for _, slot, entry in self.page_table.entries(start, end):
             quads[slot] = 0
-            frame = (entry & PTE_ADDRESS) >> PAGE_SHIFT
-            if frame != zero:
+            frame = entry_frame(entry)
+            if not frame:
+                self._put_swap(entry)
+            elif frame != zero:
                 pages += 1
                 if not entry & PTE_NX:
                     self._forget_code(frame)
                 put(frame)
             self.stale_tlb = True
         return pages
+
+    def _put_swap(self, entry: int) -> None:
+        assert self.reclaim is not None
+        self.reclaim.swap.put(decode_swap(entry))
 
     def _forget_code(self, frame: int) -> None:
         if self.frames.count(frame) == 1:
@@ -98,6 +108,8 @@ class MM:
         """Set the rights of the present entries in [start, end) to those of `area`."""
         quads = self.ram.quads
         for _, slot, entry in self.page_table.entries(start, end):
+            if not entry_frame(entry):
+                continue  # in swap: it gets its rights when it comes back
             new = self.entry_rights(area, entry)
             if new != entry:
                 quads[slot] = new
@@ -109,30 +121,29 @@ class MM:
         A private page becomes writable only by a fault, which knows whether to copy.
         A shared page that was never written stays read-only: its first write marks it dirty.
         """
-        entry &= ~(PTE_P | PTE_W | PTE_PROTNONE | PTE_NX)
+        frame = entry_frame(entry)
+        entry &= PTE_A | PTE_D
         if not area.flags & VM_RIGHTS:
-            return entry | PTE_PROTNONE | PTE_NX
-        entry |= PTE_P
+            return entry | ~(frame << PAGE_SHIFT) & PTE_ADDRESS | PTE_PROTNONE
+        entry |= frame << PAGE_SHIFT | PTE_P | PTE_U
         if not area.flags & VM_EXEC:
             entry |= PTE_NX
         if area.flags & VM_WRITE and entry & PTE_D:
-            frame = (entry & PTE_ADDRESS) >> PAGE_SHIFT
             if area.flags & VM_SHARED or self.frames.count(frame) == 1:
                 entry |= PTE_W
         return entry
 
     def resident_pages(self) -> int:
         """Pages with a frame of their own or of a file: VmRSS."""
-        zero = self.zero_frame << PAGE_SHIFT
+        empty = (0, self.zero_frame)
         return sum(
-            entry & PTE_ADDRESS != zero
+            entry_frame(entry) not in empty
             for _, _, entry in self.page_table.entries(0, TASK_SIZE + PAGE_SIZE)
         )
 
     def mapped_frame(self, address: int) -> int:
         """Frame that an address is mapped to, PROT_NONE included; 0 where there is none."""
-        entry = self.page_table.entry(address)
-        return (entry & PTE_ADDRESS) >> PAGE_SHIFT
+        return entry_frame(self.page_table.entry(address))
 
     # -- areas -----------------------------------------------------------------------------
 
@@ -202,6 +213,8 @@ class MM:
                 area.file.put()
         pages = self.zap_range(0, TASK_SIZE + PAGE_SIZE)
         self.page_table.release()
+        if self.reclaim is not None:
+            self.reclaim.forget_mm(self)
         if self.exe_file is not None:
             self.exe_file.put()
             self.exe_file = None
@@ -224,4 +237,6 @@ class MM:
             entry = self.page_table.entry(address)
         if write and not entry & PTE_NX:
             self.stale_code = True
+        if self.reclaim is not None:
+            self.reclaim.touched(self, address, write)
         return (entry & PTE_ADDRESS) | (address & (PAGE_SIZE - 1))

@@ -26,7 +26,7 @@ class AddressSpace:
     The cache holds one reference to each frame; a page table entry holds another.
     """
 
-    __slots__ = ("backing", "dirty", "frames", "mappers", "pages")
+    __slots__ = ("backing", "code", "dirty", "frames", "mappers", "pages")
 
     def __init__(self, frames: FrameAllocator, backing: BackingStore | None = None) -> None:
         self.frames = frames
@@ -34,6 +34,8 @@ class AddressSpace:
         self.pages: dict[int, int] = {}
         #: Indices written through a shared mapping since the last write-back.
         self.dirty: set[int] = set()
+        #: Indices that an executable entry maps or mapped (mm/code_pages.py).
+        self.code: set[int] = set()
         #: Address spaces that have or had areas of the file (i_mmap).
         self.mappers: set[MM] = set()
 
@@ -80,6 +82,10 @@ class AddressSpace:
         for index in [i for i in self.pages if i >= last]:
             self.frames.put(self.pages.pop(index))
             self.dirty.discard(index)
+        self.zero_tail(size)
+
+    def zero_tail(self, size: int) -> None:
+        """The rest of the page in which the file ends: what a mapping wrote there is gone."""
         tail = size & (PAGE_SIZE - 1)
         frame = self.pages.get(size >> PAGE_SHIFT)
         if tail and frame is not None:

@@ -12,9 +12,17 @@ from youcpu.hardware.memory import PAGE_SHIFT, FrameAllocator
 from youcpu.hardware.paging import PTE_A, PTE_ADDRESS, PTE_D, PTE_P, PTE_U, PTE_W
 
 #: Linux marks PROT_NONE pages so (_PAGE_PROTNONE): a frame is there, the CPU does not see it.
+#: Its address bits are inverted, so that they name no cacheable memory (L1TF, since 4.18).
 PTE_PROTNONE = 1 << 8
 _TABLE = PTE_P | PTE_W | PTE_U | PTE_A | PTE_D
 _ENTRIES = 512
+
+
+def entry_frame(entry: int) -> int:
+    """Frame that a leaf entry holds, PROT_NONE ones too; 0: none (empty, or in swap)."""
+    if entry & PTE_P:
+        return (entry & PTE_ADDRESS) >> PAGE_SHIFT
+    return (~entry & PTE_ADDRESS) >> PAGE_SHIFT if entry & PTE_PROTNONE else 0
 
 
 class PageTable:

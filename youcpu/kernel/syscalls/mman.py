@@ -288,6 +288,8 @@ def brk(task: Task, brk: Addr) -> Addr:
     mm = task.mm
     if brk < mm.start_brk or brk > TASK_SIZE:
         return mm.brk
+    if brk - mm.start_brk + (mm.end_data - mm.start_data) > mm.data_limit:
+        return mm.brk
     old_end, new_end = page_align(mm.brk), page_align(brk)
     if new_end < old_end:
         mm.unmap(new_end, old_end)
@@ -295,8 +297,6 @@ def brk(task: Task, brk: Addr) -> Addr:
         # check_brk_limits(): one page must stay free to the next area.
         above = mm.areas.after(old_end)
         if above is not None and new_end + PAGE_SIZE > above.lowest():
-            return mm.brk
-        if brk - mm.start_brk + (mm.end_data - mm.start_data) > mm.data_limit:
             return mm.brk
         flags = VM_READ | VM_WRITE | MAY_ALL
         try:

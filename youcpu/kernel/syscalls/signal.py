@@ -44,7 +44,7 @@ from youcpu.kernel.signal import (
     SigInfo,
     dequeue_signal,
     force_signal,
-    is_ignored,
+    handler_ignores,
     send_signal,
 )
 from youcpu.kernel.syscalls.table import syscall
@@ -83,7 +83,7 @@ def rt_sigaction(
         action.handler, flags, action.restorer, mask = new
         action.flags = flags & 0xFFFFFFFF
         action.mask = mask & ~UNBLOCKABLE
-        if is_ignored(task, signum):
+        if handler_ignores(task, signum):
             # POSIX: what is ignored from now on is not pending any more.
             bit = 1 << (signum - 1)
             task.group.pending.flush(bit)
@@ -194,7 +194,7 @@ def sigaltstack(task: Task, ss: StackIn, old_ss: StackOut) -> Int:
     """sigaltstack(2)."""
     sp = task.kernel.cpu.state[RSP]
     base, flags, size = task.altstack
-    old = struct.pack("<Qi4xQ", base, altstack_flags(task, sp) | (flags & SS_AUTODISARM), size)
+    old = struct.pack("<QI4xQ", base, altstack_flags(task, sp) | (flags & SS_AUTODISARM), size)
     if ss:
         base, flags, size = struct.unpack("<QI4xQ", copy_from_user(task, ss, 24))
         mode = flags & ~SS_AUTODISARM

@@ -16,6 +16,7 @@ from youcpu.abi.fcntl import (
     O_RDWR,
 )
 from youcpu.kernel.errors import KernelError
+from youcpu.kernel.mm.code_pages import has_writers
 from youcpu.kernel.vfs.dcache import Dentry
 from youcpu.kernel.vfs.tmpfs import MemFile, RegularFile
 
@@ -73,7 +74,7 @@ class MemFdFile(RegularFile):
         if self.inode.seals & F_SEAL_SEAL:
             raise KernelError(Errno.EPERM)
         # Shared writable mappings keep F_SEAL_WRITE away.
-        if seals & F_SEAL_WRITE and self.inode.mapping.dirty and self.refs > 1:
+        if seals & F_SEAL_WRITE and has_writers(self.inode.mapping):
             raise KernelError(Errno.EBUSY)
         self.inode.seals |= seals
 

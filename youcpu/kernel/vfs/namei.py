@@ -179,7 +179,10 @@ def lookup_one(task: Task, directory: Dentry, name: bytes) -> Dentry:
     dentry = directory.child(name)
     # Other kinds than directories are looked up anew: the host may have changed them.
     if dentry is not None and (dentry.inode.is_dir or task.kernel.vfs.snapshot is not None):
-        return dentry.mounted or dentry
+        if dentry.mounted is not None:
+            return dentry.mounted
+        if not dentry.inode.sb.revalidate:
+            return dentry
     if len(name) > NAME_MAX:
         raise KernelError(Errno.ENAMETOOLONG)
     inode = directory.inode.lookup(name)

@@ -46,6 +46,8 @@ class SuperBlock:
         self.dev = dev
         self.magic = magic
         self.read_only = read_only
+        #: Directories may be exchanged by others: look them up anew each time.
+        self.revalidate = False
         #: MS_NOEXEC
         self.noexec = False
         # Numbers of pipes and the like look as on a running system: five digits.

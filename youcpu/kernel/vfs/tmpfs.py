@@ -9,6 +9,7 @@ from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import SEEK_DATA, SEEK_HOLE
 from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE, OutOfFrames
 from youcpu.kernel.errors import KernelError
+from youcpu.kernel.mm.code_pages import was_written
 from youcpu.kernel.mm.page_cache import AddressSpace
 from youcpu.kernel.vfs.file import DirFile, File
 from youcpu.kernel.vfs.inode import DirEntry, Inode
@@ -261,6 +262,8 @@ class MemFile(MemInode):
             except OutOfFrames:
                 return 0
         mapping.dirty.add(index)
+        if index in mapping.code:
+            was_written(mapping)
         return frame
 
     def truncate(self, size: int) -> None:
@@ -269,6 +272,8 @@ class MemFile(MemInode):
         self.before_write()
         if size < self.size:
             self.mapping.truncate(size)
+        elif size > self.size:
+            self.mapping.zero_tail(self.size)
         self.size = size
         self.changed()
 

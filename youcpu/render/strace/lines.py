@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any
 
 from youcpu.abi.errno import (
@@ -149,7 +150,7 @@ class StraceSink:
         call, self._open = self._open, None
         if call is None:
             return
-        known = [value for value in call.arguments if type(value) is not Pending]
+        known = list(takewhile(lambda value: type(value) is not Pending, call.arguments))
         text = ", ".join(show(value, self._style) for value in known if type(value) is not Omitted)
         if len(known) < len(call.arguments) and known:
             text += ", "

@@ -110,6 +110,10 @@ class Machine:
     def get(self, size: int, address: int | None = None) -> bytes:
         return copy_from_user(self.task, self.buffer if address is None else address, size)
 
+    def row(self, name: str) -> Any:
+        """A system call's row of the table."""
+        return SYSCALLS[NUMBERS_X86_64[name]]
+
     def call(self, name: str, *arguments: int | bytes | str) -> int:
         """The result, -errno for an error. Blocked comes through."""
         raw = []
@@ -120,7 +124,7 @@ class Machine:
                 argument = self.put(argument)
             raw.append(argument & ((1 << 64) - 1))
         raw += [0] * (6 - len(raw))
-        row = SYSCALLS[NUMBERS_X86_64[name]]
+        row = self.row(name)
         try:
             result = row.dispatch(self.task, *raw) or 0
         except KernelError as error:

@@ -22,7 +22,7 @@ from youcpu.kernel.vfs.mount import MountOptions
 
 USER = 0x10000000
 PATHS = [
-    b"/", b"", b".", b"..", b"/etc/passwd", b"/proc/self/fd/3", b"/proc/self/root/etc", b"/dev/null",
+    b"/", b"", b".", b"..", b"/etc/passwd", b"/proc/self/fd/3", b"/proc/self/root", b"/dev/null",
     b"/dev/full", b"/tmp/x", b"/tmp/d", b"/tmp/d/e", b"/proc/self/maps", b"/dev/shm/a", b"x", b"d/",
     b"/proc/self/exe", b"/dev/tty", b"/proc/self/fdinfo/0", b"/sys", b"/dev/zero", b"/dev/fd/4",
     b"/tmp/fifo", b"/tmp/" + b"n" * 300, b"\xff\xfe", b"/proc/1/task/1/cwd", b"/proc/sys/vm",
@@ -40,9 +40,10 @@ class Wild:
         m.call("mkdir", "/tmp/d", 0o755)
         m.call("mknod", "/tmp/fifo", 0o010644, 0)
         m.write_file("/tmp/x", b"content" * 100)
-        for path, flags in (("/tmp/x", 2), ("/tmp/d", 0), ("/dev/zero", 2), ("/dev/null", 2),
-                            ("/etc/passwd", 0), ("/tmp/fifo", 2), ("/proc/self/status", 0)):  # fmt: skip
-            m.open(path, flags)
+        for path in ("/tmp/x", "/dev/zero", "/dev/null", "/tmp/fifo"):
+            m.open(path, os.O_RDWR)
+        for path in ("/tmp/d", "/etc/passwd", "/proc/self/status"):
+            m.open(path)
         m.call("pipe", m.buffer)
         m.call("socketpair", 1, 1, 0, m.buffer)
         m.call("socketpair", 1, 2, 0, m.buffer)
@@ -85,8 +86,8 @@ class Wild:
         if kind == 6:
             return USER + (8 << 20) - rng.randrange(0, 64)
         if kind == 7:
-            return rng.choice([0, 1, -1, 0x7FFFFFFF, 0x80000000, 1 << 31, (1 << 63) - 1, 1 << 63,
-                               0xFFFFFFFF, 1 << 47, (1 << 47) - 4096, 0x7FFFF000, 1 << 40])  # fmt: skip
+            borders = [0, 1, -1, 0x7FFFFFFF, 0x80000000, (1 << 63) - 1, 1 << 63, 0xFFFFFFFF]
+            return rng.choice([*borders, 1 << 47, (1 << 47) - 4096, 0x7FFFF000, 1 << 40])
         if kind == 8:
             return 1 << rng.randrange(64)
         return rng.randrange(0, 1 << 17)

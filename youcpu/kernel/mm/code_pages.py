@@ -1,0 +1,77 @@
+"""Pages of files that one mapping writes and another executes.
+
+Unicorn drops translations of a page only when it is written through an executable entry
+(docs/design/0002, trap 10). So a page of the cache is never writable in one entry and
+executable in another: a write takes the executable entries away, a fetch the writable
+rights, each by way of a fault, and the translations go with them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from youcpu.hardware.memory import PAGE_SHIFT
+from youcpu.hardware.paging import PTE_ADDRESS, PTE_NX, PTE_P, PTE_W
+from youcpu.kernel.mm.vm_area import VM_MAYWRITE, VM_SHARED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from youcpu.kernel.mm.mm import MM
+    from youcpu.kernel.mm.page_cache import AddressSpace
+
+
+def _entries(mapping: AddressSpace, index: int) -> Iterator[tuple[MM, int, int, int]]:
+    """(mm, area flags, slot, entry) of each present entry of a page."""
+    for mm in mapping.mappers:
+        for area in mm.areas:
+            if area.file is None or area.file.inode.mapping is not mapping:
+                continue
+            address = area.start + ((index - area.pgoff) << PAGE_SHIFT)
+            table = mm.leaf_tables.get(address >> 21)
+            if table is None or not area.start <= address < area.end:
+                continue
+            slot = table + (address >> 12 & 511)
+            entry = mm.ram.quads[slot]
+            if entry & PTE_P and (entry & PTE_ADDRESS) >> PAGE_SHIFT == mapping.pages.get(index):
+                yield mm, area.flags, slot, entry
+
+
+def about_to_write(mapping: AddressSpace, index: int) -> None:
+    """A page that was executed becomes writable: its executable entries go."""
+    mapping.code.discard(index)
+    for mm, flags, slot, entry in list(_entries(mapping, index)):
+        if entry & PTE_NX or (flags & VM_SHARED and entry & PTE_W):
+            continue
+        mm.ram.quads[slot] = 0
+        mm.frames.put((entry & PTE_ADDRESS) >> PAGE_SHIFT)
+        mm.stale_tlb = mm.stale_code = True
+
+
+def about_to_execute(mapping: AddressSpace, index: int) -> None:
+    """A page that was written is executed: who may write it must fault again to do so."""
+    mapping.code.add(index)
+    if index not in mapping.dirty:
+        return
+    for mm, _, slot, entry in list(_entries(mapping, index)):
+        if entry & PTE_W and entry & PTE_NX:
+            mm.ram.quads[slot] = entry & ~PTE_W
+            mm.stale_tlb = True
+
+
+def has_writers(mapping: AddressSpace) -> bool:
+    """Whether a shared mapping may write the file (i_mmap_writable)."""
+    wanted = VM_SHARED | VM_MAYWRITE
+    return any(
+        area.file is not None
+        and area.file.inode.mapping is mapping
+        and area.flags & wanted == wanted
+        for mm in mapping.mappers
+        for area in mm.areas
+    )
+
+
+def was_written(mapping: AddressSpace) -> None:
+    """write(2) changed a page that was executed."""
+    for mm in mapping.mappers:
+        mm.stale_code = True
