@@ -1,4 +1,4 @@
-"""Which libraries the dynamic linker would load for a program, and why; nothing is run.
+"""Which libraries the dynamic linker would load, and why.
 
 Stage: file
 """
