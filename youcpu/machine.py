@@ -91,6 +91,7 @@ class Machine:
         kernel.init.children.append(group)
         kernel.first_pid = pid
         kernel.terminal_sid, kernel.foreground_pgid = group.sid, pid
+        group.start_ns = kernel.clock.monotonic_ns()
         root = kernel.vfs.root
         files = FdTable()
         for fd in range(3):

@@ -216,7 +216,8 @@ def _line_options(parsed: Parsed) -> LineOptions:
     if limit < 0:
         raise UsageError(f"-s {limit}: a length is wanted")
     style = Style(string_limit=limit, verbose=parsed.flag("verbose"))
-    return LineOptions(style, timestamps=times, durations=parsed.flag("durations"))
+    durations = parsed.flag("durations")
+    return LineOptions(style, timestamps=times, durations=durations, pids="bracketed")
 
 
 def _watch_instructions(parsed: Parsed) -> Callable[[Machine], None]:

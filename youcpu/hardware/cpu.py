@@ -177,6 +177,12 @@ class Cpu:
         """Make a copy taken by `snapshot` the `state`."""
         self._raw[_HEADER:] = snapshot[_HEADER:]
 
+    def load_segments(self, snapshot: bytes) -> None:
+        """CS, SS and the mode that goes with them from a snapshot, into `state`."""
+        image = memoryview(snapshot).cast("Q")
+        for index in (*range(CS, CS + 3), *range(SS, SS + 3), HFLAGS):
+            self.state[index] = image[index]
+
     def read_register(self, number: int) -> int:
         """A register by Unicorn's number, from the CPU."""
         value = ctypes.c_uint64()

@@ -49,7 +49,7 @@ class Kernel:
         self.random = random.Random(seed)
         self.aslr: random.Random | None = None
         self.tracer = tracer
-        self.probes = Probes(tracer, self.clock)
+        self.probes = Probes(tracer, self.clock, cpu)
         self.oom_kills = 0
         self.scheduler = Scheduler(self)
         self.entry = Entry(self)

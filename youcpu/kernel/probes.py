@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from youcpu.abi.args import Capture
 from youcpu.abi.args_signal import siginfo_value
+from youcpu.abi.fcntl import AT_FDCWD
+from youcpu.hardware.cpu import RSP
 from youcpu.hardware.memory import PAGE_SHIFT
 from youcpu.hardware.paging import PF_INSTR, PF_USER, PF_WRITE
 from youcpu.kernel.mm.uaccess import copy_from_user_partial
@@ -28,6 +30,7 @@ from youcpu.trace.events import (
 from youcpu.trace.tracer import Tracer
 
 if TYPE_CHECKING:
+    from youcpu.hardware.cpu import Cpu
     from youcpu.kernel.clock import Clock
     from youcpu.kernel.signal import SigInfo
     from youcpu.kernel.syscalls.table import Syscall
@@ -37,14 +40,15 @@ if TYPE_CHECKING:
 
 def describe_path(file: File, task: Task) -> bytes:
     """What /proc/PID/fd shows for an open file."""
-    return d_path(file.dentry, task.fs.root)[0]
+    return file.path(task.fs.root)
 
 
 class Probes:
     """Makes events of one machine. Callers ask `tracer.<kind>` first."""
 
-    def __init__(self, tracer: Tracer, clock: Clock) -> None:
+    def __init__(self, tracer: Tracer, clock: Clock, cpu: Cpu) -> None:
         self.tracer = tracer
+        self.cpu = cpu
         self.clock = clock
         self._captures: dict[int, Capture] = {}
         #: Calls that have not returned, by pid: the exit of a task ends its call too.
@@ -58,12 +62,18 @@ class Probes:
                 return copy_from_user_partial(task, address, size)
 
             def fd_path(fd: int) -> bytes | None:
+                if fd == AT_FDCWD:
+                    return d_path(task.fs.cwd, task.fs.root)[0]
                 file = task.files.files.get(fd)
                 return None if file is None else describe_path(file, task)
 
             tracer = self.tracer
             capture = self._captures[task.pid] = Capture(
-                read, fd_path if tracer.fd_paths else None, tracer.string_limit, tracer.verbose
+                read,
+                fd_path if tracer.fd_paths else None,
+                tracer.string_limit,
+                tracer.verbose,
+                lambda: self.cpu.state[RSP],
             )
         return capture
 

@@ -132,8 +132,7 @@ def _begin_new_exec(bprm: LinuxBinprm, image: ElfImage, task: Task) -> MM:
     mm.stack_limit = limits.soft(RLIMIT_STACK)
     mm.address_limit = limits.soft(RLIMIT_AS)
     mm.data_limit = limits.soft(RLIMIT_DATA)
-    image.file.refs += 1
-    mm.exe_file = image.file
+    mm.set_exe_file(image.file)
     de_thread(task)
     if task.mm is not None:
         mm_release(task)

@@ -39,9 +39,7 @@ def dup_mmap(mm: MM, child: MM) -> None:
     for name in _ATTRIBUTES:
         setattr(child, name, getattr(mm, name))
     child.code_frames = set(mm.code_frames)
-    child.exe_file = mm.exe_file
-    if child.exe_file is not None:
-        child.exe_file.refs += 1
+    child.set_exe_file(mm.exe_file)
     for area in mm.areas:
         if area.flags & VM_DONTCOPY:
             continue

@@ -76,6 +76,13 @@ class MM:
         """All areas in order of their addresses."""
         return iter(self.areas)
 
+    def set_exe_file(self, file: File | None) -> None:
+        """The program's file: nobody may write it while it runs (exe_file_deny_write_access)."""
+        if file is not None:
+            file.refs += 1
+            file.inode.writecount -= 1
+        self.exe_file = file
+
     # -- leaf entries ----------------------------------------------------------------------
 
     def zap_range(self, start: int, end: int) -> int:
@@ -216,6 +223,7 @@ class MM:
         if self.reclaim is not None:
             self.reclaim.forget_mm(self)
         if self.exe_file is not None:
+            self.exe_file.inode.writecount += 1
             self.exe_file.put()
             self.exe_file = None
         return pages
