@@ -17,6 +17,7 @@ from youcpu.kernel.exec.exec import do_execveat_common, finish
 from youcpu.kernel.exec.load_elf import STACK_TOP, load_elf_image
 from youcpu.kernel.exec.stages import stage_sink
 from youcpu.kernel.kernel import Kernel
+from youcpu.kernel.mm.paging_limits import PagingLimits
 from youcpu.kernel.rlimit import RLIMIT_STACK, Rlimits
 from youcpu.kernel.syscalls import load_all
 from youcpu.kernel.task import RUNNING, Task, ThreadGroup
@@ -55,6 +56,8 @@ class MachineOptions:
     cwd: bytes | None = None
     timeout_s: float | None = None
     personality: int = 0
+    #: Less RAM for programs than there is, and swap; None: no limit.
+    paging: PagingLimits | None = None
     #: binfmt_misc rules, registered before the first program is executed.
     binfmt: tuple[bytes, ...] = ()
     rlimits: Rlimits = field(default_factory=Rlimits)
@@ -70,7 +73,7 @@ class Machine:
         self.ram = Ram(options.memory)
         self.cpu = Cpu(self.ram)
         epoch = time.time_ns() if options.epoch_ns is None else options.epoch_ns
-        self.kernel = Kernel(self.ram, self.cpu, epoch, options.seed, self.tracer)
+        self.kernel = Kernel(self.ram, self.cpu, epoch, options.seed, self.tracer, options.paging)
         if options.aslr:
             self.kernel.enable_aslr()
         self.kernel.vfs.mount_all(MountOptions(options.rootfs, options.writable))

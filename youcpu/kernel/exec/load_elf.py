@@ -19,7 +19,7 @@ from youcpu.kernel.exec.binprm import ExecError
 from youcpu.kernel.exec.creds import exec_credentials
 from youcpu.kernel.exec.stack import ImageFacts, build_stack
 from youcpu.kernel.exit import de_thread, mm_release, release_mm
-from youcpu.kernel.mm.mm import MMAP_MIN_ADDR, TASK_SIZE
+from youcpu.kernel.mm.mm import MMAP_MIN_ADDR, TASK_SIZE, TASK_UNMAPPED_BASE
 from youcpu.kernel.mm.mmap import MAY_ALL, get_unmapped_area, mmap_region, page_align
 from youcpu.kernel.mm.uaccess import copy_to_user
 from youcpu.kernel.mm.vm_area import (
@@ -173,13 +173,9 @@ def _setup_layout(task: Task, mm: MM) -> int:
         gap += (_STACK_RANDOM_PAGES << 12) + 4096
         top -= random.randrange(_STACK_RANDOM_PAGES + 1) << 12
         rnd = random.getrandbits(_MMAP_RANDOM_BITS) << 12
-    if task.personality & ADDR_COMPAT_LAYOUT:
-        # mmap_is_legacy(): from a third of the address space upwards.
-        mm.bottom_up = True
-        mm.mmap_base = page_align(TASK_SIZE // 3) + rnd
-        return top
     gap = max(_GAP_MIN, min(gap, _GAP_MAX))
-    mm.mmap_base = page_align(TASK_SIZE - gap - rnd)
+    mm.bottom_up = bool(task.personality & ADDR_COMPAT_LAYOUT)
+    mm.mmap_base = TASK_UNMAPPED_BASE + rnd if mm.bottom_up else page_align(TASK_SIZE - gap - rnd)
     return top
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 TASK_SIZE = 0x7FFF_FFFF_F000
 #: vm.mmap_min_addr, as an upstream kernel has it; Debian raises it to 65536.
 MMAP_MIN_ADDR = 0x1000
+#: Where mappings start with ADDR_COMPAT_LAYOUT, and where they go on when the top is full.
+TASK_UNMAPPED_BASE = (TASK_SIZE // 3 + PAGE_SIZE - 1) & -PAGE_SIZE
 #: vm.max_map_count
 MAX_MAP_COUNT = 65530
 
@@ -49,6 +51,8 @@ class MM:
         #: Frames that were mapped executable; reusing one needs a flush of translations.
         self.code_frames: set[int] = set()
         self.mmap_base = TASK_SIZE
+        #: mmap_is_legacy(): from mmap_base upwards instead of down.
+        self.bottom_up = False
         self.start_brk = self.brk = 0
         self.start_code = self.end_code = self.start_data = self.end_data = 0
         self.start_stack = 0
@@ -63,8 +67,6 @@ class MM:
         self.data_limit = (1 << 64) - 1
         #: What MAP_FIXED may not go below: 0 for CAP_SYS_RAWIO, cap_mmap_addr().
         self.lowest_fixed = MMAP_MIN_ADDR
-        #: ADDR_COMPAT_LAYOUT: mappings go from mmap_base upwards.
-        self.bottom_up = False
         self.executable_stack = False
         self.read_implies_exec = False
         self.dumpable = 1
@@ -137,9 +139,9 @@ class MM:
         entry |= frame << PAGE_SHIFT | PTE_P | PTE_U
         if not area.flags & VM_EXEC:
             entry |= PTE_NX
-        if area.flags & VM_WRITE and entry & PTE_D:
-            if area.flags & VM_SHARED or self.frames.count(frame) == 1:
-                entry |= PTE_W
+        exclusive = area.flags & VM_SHARED or self.frames.count(frame) == 1
+        if area.flags & VM_WRITE and entry & PTE_D and exclusive:
+            entry |= PTE_W
         return entry
 
     def resident_pages(self) -> int:
@@ -174,7 +176,10 @@ class MM:
         return merged
 
     def split_area(self, address: int) -> None:
-        """Make a boundary at `address`."""
+        """Make a boundary at `address`. Raises EINVAL within [vdso] (special_mapping_split)."""
+        across = self.areas.at(address)
+        if across is not None and across.special is not None and across.start < address:
+            raise KernelError(Errno.EINVAL)
         pieces = len(self.areas)
         self.areas.split(address)
         if len(self.areas) > pieces:

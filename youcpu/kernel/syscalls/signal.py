@@ -30,6 +30,7 @@ from youcpu.abi.signal import (
     SIG_BLOCK,
     SIG_SETMASK,
     SIG_UNBLOCK,
+    SIGRTMIN,
     SS_AUTODISARM,
     SS_DISABLE,
     SS_ONSTACK,
@@ -39,6 +40,7 @@ from youcpu.hardware.cpu import RSP
 from youcpu.kernel.cred import CAP_KILL
 from youcpu.kernel.errors import Blocked, KernelError
 from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user
+from youcpu.kernel.rlimit import RLIMIT_SIGPENDING
 from youcpu.kernel.sigframe import altstack_flags, on_altstack, pack_siginfo, sigreturn
 from youcpu.kernel.signal import (
     UNBLOCKABLE,
@@ -316,8 +318,16 @@ def rt_sigqueueinfo(task: Task, pid: Pid, sig: Signal, info: SiginfoIn) -> Int:
     if group is None:
         raise KernelError(Errno.ESRCH)
     _check_signal(sig)
+    _check_queue(group, sig)
     kill_group(task, group, queued)
     return 0
+
+
+def _check_queue(group: ThreadGroup, signo: int) -> None:
+    """__sigqueue_alloc(): RLIMIT_SIGPENDING counts what waits. Raises EAGAIN."""
+    waiting = len(group.pending.queue) + sum(len(t.pending.queue) for t in group.threads)
+    if signo >= SIGRTMIN and waiting >= group.rlimits.soft(RLIMIT_SIGPENDING):
+        raise KernelError(Errno.EAGAIN)
 
 
 @syscall(297)

@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 CLOCK_REALTIME, CLOCK_MONOTONIC = 0, 1
 CLOCK_PROCESS_CPUTIME, CLOCK_THREAD_CPUTIME = 2, 3
 CLOCK_BOOTTIME, CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM, CLOCK_TAI = 7, 8, 9, 11
-#: CLOCK_MONOTONIC_RAW, REALTIME_COARSE, MONOTONIC_COARSE
-_MONOTONIC_KIND = {1, 4, 6, 7, 9}
-_REALTIME_KIND = {0, 5, 8, 11}
+#: With CLOCK_MONOTONIC_RAW and the coarse ones. The alarm clocks need an RTC device.
+_MONOTONIC_KIND = {1, 4, 6, 7}
+_REALTIME_KIND = {0, 5, 11}
 _COARSE = {5: 4_000_000, 6: 4_000_000}
 TIMER_ABSTIME = 1
 ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF = range(3)
@@ -106,7 +106,7 @@ def clock_settime(task: Task, clockid: ClockId, tp: TimespecIn) -> Int:
     wanted = read_timespec(task, tp)
     if not task.cred.effective:
         raise KernelError(Errno.EPERM)
-    task.kernel.clock.boot_realtime_ns += wanted - task.kernel.clock.realtime_ns()
+    task.kernel.set_realtime(wanted)
     return 0
 
 
@@ -127,7 +127,7 @@ def settimeofday(task: Task, tv: TimevalIn, tz: TimezoneIn) -> Int:
     if not task.cred.effective:
         raise KernelError(Errno.EPERM)
     if wanted is not None:
-        task.kernel.clock.boot_realtime_ns += wanted - task.kernel.clock.realtime_ns()
+        task.kernel.set_realtime(wanted)
     return 0
 
 
