@@ -40,7 +40,7 @@ MAJOR = (READ_IN, SWAP_IN)
 LEAST_FRAMES = 16
 #: Frames that held code are used again only after the CPU dropped its translations: so many
 #: at a time.
-QUARANTINE = 256
+QUARANTINE = 2048
 
 
 class LimitedFrames(FrameAllocator):
@@ -60,6 +60,11 @@ class LimitedFrames(FrameAllocator):
     def used(self) -> int:
         return super().used - len(self.quarantine)
 
+    def alloc_for_copy(self) -> int:
+        if not self.available and self.quarantine:
+            self._forget_code()
+        return super().alloc_for_copy()
+
     def alloc_run(self, count: int) -> int:
         return 0
 
@@ -75,9 +80,12 @@ class LimitedFrames(FrameAllocator):
         self.code.discard(frame)
         self.quarantine.append(frame)
         if len(self.quarantine) >= QUARANTINE:
-            self.flush_code()
-            self._free += self.quarantine
-            self.quarantine.clear()
+            self._forget_code()
+
+    def _forget_code(self) -> None:
+        self.flush_code()
+        self._free += self.quarantine
+        self.quarantine.clear()
 
 
 class Page:
@@ -87,7 +95,7 @@ class Page:
     `key` names the page for good, in memory or not; `number` counts pages as they come in.
     """
 
-    __slots__ = ("frame", "index", "inode", "key", "mapping", "number", "slot")
+    __slots__ = ("frame", "index", "inode", "key", "mapping", "number", "seen", "slot")
 
     def __init__(self, frame: int, index: int, key: int, number: int) -> None:
         self.frame = frame
@@ -97,6 +105,8 @@ class Page:
         self.mapping: AddressSpace | None = None
         self.inode: ref[Inode] | None = None
         self.slot = 0
+        #: Where it was mapped last: (address space, address).
+        self.seen: tuple[MM, int] | None = None
 
 
 class Listener(Protocol):
@@ -173,6 +183,7 @@ class Reclaim:
         """The kernel uses a page of a program: as the CPU would set the bits."""
         slot = mm.page_table.slot(address)
         mm.ram.quads[slot] |= PTE_A | PTE_D if write else PTE_A
+        mm.ram.quads[mm.page_table.directory_slot(address)] |= PTE_A
         if self.listener is not None:
             page = self.pages.get(entry_frame(mm.ram.quads[slot]))
             if page is not None:
@@ -238,7 +249,10 @@ class Reclaim:
                 self.listener.used(page)
         elif area.anon_vma is not None and frame != self._cached(area, address):
             self._keys += 1
-            self._add(frame, area.page_index(address), self._keys)
+            page = self._add(frame, area.page_index(address), self._keys)
+        else:
+            return
+        page.seen = mm, address
 
     def _add(self, frame: int, index: int, key: int) -> Page:
         counts = self.counts
@@ -277,6 +291,7 @@ class Reclaim:
         if exclusive and area.flags & VM_WRITE:
             new |= PTE_W | PTE_D if write else PTE_W
         self.ram.quads[mm.page_table.slot(address)] = new
+        page.seen = mm, address
         self.swap.put(slot)
         if write and exclusive:
             self._drop_slot(page)
@@ -333,6 +348,18 @@ class Reclaim:
         return self._drop(page, page.mapping, found)
 
     def _mappings(self, page: Page) -> list[Mapping]:
+        users = self.frames.count(page.frame) - (page.mapping is not None)
+        if not users:
+            return []
+        if users == 1 and page.seen is not None:
+            # The only one is mostly where the last fault was.
+            mm, address = page.seen
+            table, area = mm.page_table.leaf_tables.get(address >> 21), mm.areas.at(address)
+            if table is not None and area is not None:
+                slot = table + (address >> 12 & 511)
+                entry = self.ram.quads[slot]
+                if entry_frame(entry) == page.frame:
+                    return [Mapping(mm, area, slot, entry)]
         mms = self.mms if page.mapping is None else page.mapping.mappers
         return find_mappings(mms, page.frame, page.index, page.mapping)
 
@@ -372,6 +399,8 @@ class Reclaim:
                 self._leave(page)
                 return True
         self._leave(page)
+        if page.index in mapping.code:
+            self.frames.code.add(page.frame)
         self._unmap(page.frame, found, 0)
         mapping.dirty.discard(page.index)
         del mapping.pages[page.index]
@@ -414,14 +443,14 @@ class Reclaim:
         quads = self.ram.quads
         found = {}
         for mm in self.mms:
-            for table in mm.page_table.leaf_tables.values():
-                for slot, entry in enumerate(quads[table : table + 512].tolist(), table):
-                    if entry & wanted == wanted:
-                        page = self.pages.get((entry & PTE_ADDRESS) >> PAGE_SHIFT)
-                        if page is not None:
-                            found[page.number] = page
-                            quads[slot] = entry & ~PTE_A
-                            mm.stale_tlb = True
+            for table in mm.page_table.young_tables():
+                mm.stale_tlb = True
+                entries = quads[table : table + 512].tolist()
+                for i in [i for i, entry in enumerate(entries) if entry & wanted == wanted]:
+                    page = self.pages.get((entries[i] & PTE_ADDRESS) >> PAGE_SHIFT)
+                    if page is not None:
+                        found[page.number] = page
+                        quads[table + i] = entries[i] & ~PTE_A
         return [found[number] for number in sorted(found)]
 
     # -- what is freed by its owners -----------------------------------------------------------
