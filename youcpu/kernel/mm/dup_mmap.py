@@ -14,7 +14,6 @@ from youcpu.hardware.memory import PAGE_SHIFT
 from youcpu.hardware.paging import PTE_ADDRESS, PTE_P, PTE_W
 from youcpu.kernel.mm.mm import MM
 from youcpu.kernel.mm.page_table import entry_frame
-
 from youcpu.kernel.mm.vm_area import (
     VM_DONTCOPY,
     VM_MAYWRITE,
