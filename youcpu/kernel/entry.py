@@ -241,6 +241,7 @@ class Entry:
         """exc_page_fault(), do_user_addr_fault()."""
         self.kernel.clock.extra_ns += NS_PER_FAULT
         write = bool(error_code & PF_WRITE)
+        source = task.mm.mapped_frame(address) if self.tracer.faults else 0
         try:
             if address >= TASK_SIZE:
                 if is_vsyscall(address) and emulate_vsyscall(task, address, error_code):
@@ -261,7 +262,7 @@ class Entry:
             return
         task.group.minor_faults += 1
         if self.tracer.faults:
-            self.probes.fault(task, address, error_code, self.state[RIP], outcome)
+            self.probes.fault(task, address, error_code, self.state[RIP], outcome, source=source)
 
     def out_of_memory(self, task: Task) -> None:
         """mm/oom_kill.c: with one program the choice is easy."""

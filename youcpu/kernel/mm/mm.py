@@ -44,6 +44,8 @@ class MM:
         self.leaf_tables = self.page_table.leaf_tables
         self.areas = VmAreas()
         self.users = 1
+        #: How the last fault that the kernel made on behalf of a task was served.
+        self.last_outcome = ""
         self.stale_tlb = False
         self.stale_code = False
         #: Takes pages away where RAM for them is limited; None: there is enough.
@@ -139,8 +141,8 @@ class MM:
         entry |= frame << PAGE_SHIFT | PTE_P | PTE_U
         if not area.flags & VM_EXEC:
             entry |= PTE_NX
-        own = area.flags & VM_SHARED or self.frames.count(frame) == 1
-        if area.flags & VM_WRITE and entry & PTE_D and own:
+        exclusive = area.flags & VM_SHARED or self.frames.count(frame) == 1
+        if area.flags & VM_WRITE and entry & PTE_D and exclusive:
             entry |= PTE_W
         return entry
 
@@ -246,7 +248,7 @@ class MM:
         entry = self.page_table.entry(address)
         if not entry & PTE_P or (write and not entry & PTE_W):
             try:
-                handle_mm_fault(self, address, write=write)
+                self.last_outcome = handle_mm_fault(self, address, write=write)
             except BadAccess:
                 return None
             entry = self.page_table.entry(address)
