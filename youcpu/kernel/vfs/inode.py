@@ -249,6 +249,10 @@ class Inode:
             self.mtime = mtime
         self.ctime = self.sb.now()
 
+    def write_page(self, index: int) -> bool:
+        """Write a changed page of a shared mapping back; False: there is no place to write to."""
+        return False
+
     # Extended attributes.
 
     def getxattr(self, name: bytes) -> bytes:
