@@ -210,7 +210,9 @@ class Machine:
             raise TimeLimit
 
     def close(self) -> None:
-        """Give the CPU back."""
+        """The end: shared mappings reach the host, the terminal is as it was, the CPU goes."""
+        self.kernel.vfs.write_back()
+        self.kernel.vfs.restore_terminals()
         self.cpu.close()
 
 
