@@ -18,6 +18,7 @@ from youcpu.kernel.exec.exec import do_execveat_common, finish
 from youcpu.kernel.exec.load_elf import STACK_TOP, load_elf_image
 from youcpu.kernel.exec.stages import stage_sink
 from youcpu.kernel.kernel import Kernel
+from youcpu.kernel.mm.paging_limits import PagingLimits
 from youcpu.kernel.rlimit import RLIMIT_STACK, Rlimits
 from youcpu.kernel.sched import make_policy
 from youcpu.kernel.sched.policy import Tunables
@@ -59,10 +60,12 @@ class MachineOptions:
     cwd: bytes | None = None
     timeout_s: float | None = None
     personality: int = 0
-    #: binfmt_misc rules, registered before the first program is executed.
+    #: Less RAM for programs than there is, and swap; None: no limit.
+    paging: PagingLimits | None = None
     #: Scheduling policy (kernel/sched/policies.py) and what may be set of it.
     policy: str = "eevdf"
     tunables: Tunables = field(default_factory=Tunables)
+    #: binfmt_misc rules, registered before the first program is executed.
     binfmt: tuple[bytes, ...] = ()
     rlimits: Rlimits = field(default_factory=Rlimits)
 
@@ -77,7 +80,7 @@ class Machine:
         self.ram = Ram(options.memory)
         self.cpu = Cpu(self.ram)
         epoch = time.time_ns() if options.epoch_ns is None else options.epoch_ns
-        self.kernel = Kernel(self.ram, self.cpu, epoch, options.seed, self.tracer)
+        self.kernel = Kernel(self.ram, self.cpu, epoch, options.seed, self.tracer, options.paging)
         self.kernel.scheduler.policy = make_policy(options.policy, options.tunables)
         if options.aslr:
             self.kernel.enable_aslr()
@@ -182,7 +185,7 @@ class Machine:
 
     def snapshot_frames(self, after_ns: int, take: Callable[[Event], None]) -> None:
         """Give `take` a FramesEvent once so much virtual time has passed."""
-        from youcpu.kernel.mm.rmap import frame_users
+        from youcpu.kernel.mm.frame_report import frame_users
 
         kernel = self.kernel
 

@@ -62,6 +62,7 @@ from youcpu.kernel.signal import SigInfo, dequeue_signal, force_signal
 from youcpu.kernel.syscalls import compat
 from youcpu.kernel.syscalls.table import SYSCALLS, Syscall, unknown
 from youcpu.kernel.task import RUNNING, PendingCall
+from youcpu.kernel.vsyscall import emulate_vsyscall, is_vsyscall
 
 if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
@@ -243,6 +244,8 @@ class Entry:
         source = task.mm.mapped_frame(address) if self.tracer.faults else 0
         try:
             if address >= TASK_SIZE:
+                if is_vsyscall(address) and emulate_vsyscall(task, address, error_code):
+                    return
                 raise BadAccess(Sig.SIGSEGV, SEGV_MAPERR)
             outcome = handle_mm_fault(task.mm, address, write, bool(error_code & PF_INSTR))
         except BadAccess as bad:

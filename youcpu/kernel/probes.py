@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from youcpu.abi.args import Capture
 from youcpu.abi.args_signal import siginfo_value
+from youcpu.abi.fcntl import AT_FDCWD
+from youcpu.hardware.cpu import RSP
 from youcpu.hardware.memory import PAGE_SHIFT
 from youcpu.hardware.paging import PF_INSTR, PF_USER, PF_WRITE
 from youcpu.kernel.mm.uaccess import copy_from_user_partial
@@ -31,6 +33,7 @@ from youcpu.trace.events import (
 from youcpu.trace.tracer import Tracer
 
 if TYPE_CHECKING:
+    from youcpu.hardware.cpu import Cpu
     from youcpu.kernel.clock import Clock
     from youcpu.kernel.signal import SigInfo
     from youcpu.kernel.syscalls.table import Syscall
@@ -40,14 +43,15 @@ if TYPE_CHECKING:
 
 def describe_path(file: File, task: Task) -> bytes:
     """What /proc/PID/fd shows for an open file."""
-    return d_path(file.dentry, task.fs.root)[0]
+    return file.path(task.fs.root)
 
 
 class Probes:
     """Makes events of one machine. Callers ask `tracer.<kind>` first."""
 
-    def __init__(self, tracer: Tracer, clock: Clock) -> None:
+    def __init__(self, tracer: Tracer, clock: Clock, cpu: Cpu) -> None:
         self.tracer = tracer
+        self.cpu = cpu
         self.clock = clock
         self._captures: dict[int, Capture] = {}
         #: Calls that have not returned, by pid: the exit of a task ends its call too.
@@ -61,12 +65,18 @@ class Probes:
                 return copy_from_user_partial(task, address, size)
 
             def fd_path(fd: int) -> bytes | None:
+                if fd == AT_FDCWD:
+                    return d_path(task.fs.cwd, task.fs.root)[0]
                 file = task.files.files.get(fd)
                 return None if file is None else describe_path(file, task)
 
             tracer = self.tracer
             capture = self._captures[task.pid] = Capture(
-                read, fd_path if tracer.fd_paths else None, tracer.string_limit, tracer.verbose
+                read,
+                fd_path if tracer.fd_paths else None,
+                tracer.string_limit,
+                tracer.verbose,
+                lambda: self.cpu.state[RSP],
             )
         return capture
 
@@ -152,7 +162,7 @@ class Probes:
 
     def memory(self, task: Task) -> None:
         """An address space is about to go."""
-        from youcpu.kernel.mm.rmap import count_pages
+        from youcpu.kernel.mm.frame_report import count_pages
 
         counts = count_pages(task.mm)
         event = MemoryEvent(
@@ -163,7 +173,7 @@ class Probes:
 
     def frames(self, task: Task) -> None:
         """Who maps what now."""
-        from youcpu.kernel.mm.rmap import frame_users
+        from youcpu.kernel.mm.frame_report import frame_users
 
         uses = frame_users(task)
         self.tracer.emit(FramesEvent(task.pid, self.clock.realtime_ns(), uses))

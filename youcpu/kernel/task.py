@@ -105,6 +105,8 @@ class ThreadGroup:
         #: What wait(2) has not told yet: "stopped", "continued" or nothing.
         self.job_news = ""
         self.comm = b""
+        #: RLIMIT_CPU in ns, (next SIGXCPU, SIGKILL); None: never set.
+        self.cpu_limit: tuple[int, int] | None = None
 
     def cpu_time(self) -> int:
         """CPU time of all threads, of those gone too, ns."""

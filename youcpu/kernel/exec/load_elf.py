@@ -50,6 +50,9 @@ _STACK_GUARD = 1 << 20
 _STACK_RANDOM_PAGES = 0x3FFFFF
 _MMAP_RANDOM_BITS = 28
 _BRK_RANDOM_RANGE = 0x02000000
+#: file_mmap_ok(): include/linux/fs.h; file systems may have a lower s_maxbytes.
+MAX_LFS_FILESIZE = (1 << 63) - 1
+_WORD = (1 << 64) - 1
 MMAP_PAGE_ZERO = 0x0100000
 READ_IMPLIES_EXEC = 0x0400000
 ADDR_NO_RANDOMIZE = 0x0040000
@@ -94,7 +97,8 @@ def _load(bprm: LinuxBinprm, image: ElfImage, task: Task) -> None:
     mm.executable_stack = executable
     stack_top = _setup_layout(task, mm)
     placed = _map_program(bprm, mm, image)
-    entry = placed.bias + image.header.entry
+    # Unsigned long arithmetic: what is out of range wraps, and is looked at then.
+    entry = (placed.bias + image.header.entry) & _WORD
     base = 0
     if image.interpreter is not None:
         interp_entry, base = _map_interpreter(bprm, mm, image.interpreter)
@@ -105,7 +109,7 @@ def _load(bprm: LinuxBinprm, image: ElfImage, task: Task) -> None:
         if entry >= TASK_SIZE:
             raise ExecError(Errno.EINVAL, "loader", bprm.interp, "its entry is no user address")
     _set_brk(task, mm, image, placed)
-    facts = ImageFacts(placed.phdr, image.header.phnum, base, program_entry, 0)
+    facts = ImageFacts(placed.phdr & _WORD, image.header.phnum, base, program_entry, 0)
     facts.vdso = mm.vdso = task.kernel.map_vdso(mm)
     if bprm.executable is not None:
         bprm.executable.refs += 1
@@ -209,7 +213,8 @@ def _map_program(bprm: LinuxBinprm, mm: MM, image: ElfImage) -> Placed:
             memsz=segment.memsz, filesz=segment.filesz, offset=segment.offset,
             flags=segment.flags,
         )  # fmt: skip
-        _check_segment(bprm, segment, placed.bias, where)
+        # The address as the file says it, before the bias; an interpreter's after it.
+        _check_segment(bprm, segment, 0, where)
         _account(placed, segment, header.phoff, header.phnum)
     if not loads:
         placed.start_code = 0
@@ -256,6 +261,8 @@ def _elf_load(mm: MM, file: File, segment: ProgramHeader, bias: int, flags: int,
         size = page_align(segment.filesz + inside)
         if segment.offset - inside + size >> 64:
             raise KernelError(Errno.EINVAL)
+        if segment.offset - inside + size > MAX_LFS_FILESIZE:
+            raise KernelError(Errno.EOVERFLOW)
         start = get_unmapped_area(mm, start, page_align(total) if total else size, flags)
         pgoff = (segment.offset - inside) >> 12
         if total > size:

@@ -141,9 +141,9 @@ class MM:
         entry |= frame << PAGE_SHIFT | PTE_P | PTE_U
         if not area.flags & VM_EXEC:
             entry |= PTE_NX
-        if area.flags & VM_WRITE and entry & PTE_D:
-            if area.flags & VM_SHARED or self.frames.count(frame) == 1:
-                entry |= PTE_W
+        exclusive = area.flags & VM_SHARED or self.frames.count(frame) == 1
+        if area.flags & VM_WRITE and entry & PTE_D and exclusive:
+            entry |= PTE_W
         return entry
 
     def resident_pages(self) -> int:

@@ -97,6 +97,28 @@ class PageTable:
             return [key for key in range(first, last + 1) if key in self.leaf_tables]
         return sorted(key for key in self.leaf_tables if first <= key <= last)
 
+    def directory_slot(self, address: int) -> int:
+        """Index in `quads` of the entry that leads to the leaf table of an address."""
+        frame = self.root
+        for shift in (39, 30):
+            entry = self.quads[(frame << PAGE_SHIFT >> 3) + ((address >> shift) & 511)]
+            frame = (entry & PTE_ADDRESS) >> PAGE_SHIFT
+        return (frame << PAGE_SHIFT >> 3) + ((address >> 21) & 511)
+
+    def young_tables(self) -> list[int]:
+        """Leaf tables that the CPU walked since this was asked last: A of their entries above.
+
+        The bits are cleared; the TLB must be flushed for them to be set again.
+        """
+        quads = self.quads
+        found = []
+        for key, table in self.leaf_tables.items():
+            slot = self.directory_slot(key << 21)
+            if quads[slot] & PTE_A:
+                quads[slot] &= ~PTE_A
+                found.append(table)
+        return found
+
     def free_tables(self, floor: int, ceiling: int) -> None:
         """Return the leaf tables that lie wholly in [floor, ceiling): nothing is mapped there."""
         for key in self._tables(floor, ceiling):

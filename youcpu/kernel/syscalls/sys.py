@@ -34,7 +34,13 @@ from youcpu.abi.errno import Errno
 from youcpu.kernel.cred import CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RESOURCE
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user, get_user, put_user
-from youcpu.kernel.rlimit import RLIMIT_AS, RLIMIT_DATA, RLIMIT_NOFILE, RLIMIT_STACK
+from youcpu.kernel.rlimit import (
+    RLIMIT_AS,
+    RLIMIT_CPU,
+    RLIMIT_DATA,
+    RLIMIT_NOFILE,
+    RLIMIT_STACK,
+)
 from youcpu.kernel.syscalls.table import syscall
 from youcpu.kernel.syscalls.wait import pack_rusage
 from youcpu.kernel.time import NS, write_timespec
@@ -144,6 +150,9 @@ def _do_prlimit(
         mm.data_limit = soft
     elif resource == RLIMIT_NOFILE:
         target.files.limit = soft
+    elif resource == RLIMIT_CPU:
+        # posix-cpu-timers.c: the scheduler looks between slices.
+        target.group.cpu_limit = (max(soft, 1) * NS, max(hard, 1) * NS)
     return old
 
 

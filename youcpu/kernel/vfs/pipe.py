@@ -48,6 +48,12 @@ class Pipe:
     def __del__(self) -> None:
         self.kmem.uncharge(self.used)
 
+    def room(self) -> int:
+        """Bytes that can be written; a packet takes a page whatever its size."""
+        if self.packets and len(self.chunks) >= self.size // PIPE_BUF:
+            return 0
+        return self.size - self.used
+
     def take(self, count: int) -> bytes:
         """Up to `count` bytes from the front."""
         parts = []
@@ -156,7 +162,7 @@ class PipeFile(File):
             raise KernelError(Errno.EPIPE)
         if not data:
             return 0
-        room = pipe.size - pipe.used
+        room = pipe.room()
         # Up to PIPE_BUF bytes are written at once or not at all.
         if room <= 0 or (len(data) <= PIPE_BUF and room < len(data)):
             if self.nonblocking:
@@ -182,7 +188,7 @@ class PipeFile(File):
             if not pipe.writers:
                 events |= POLLHUP
         if self.writable:
-            if pipe.size - pipe.used >= PIPE_BUF:
+            if pipe.room() >= PIPE_BUF:
                 events |= POLLOUT | POLLWRNORM
             if not pipe.readers:
                 events |= POLLERR

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from youcpu.kernel.mm.vm_area import VM_EXEC, VM_MAYSHARE, VM_READ, VM_SHARED, VM_WRITE
+from youcpu.kernel.vsyscall import MAPS_LINE
 
 if TYPE_CHECKING:
     from youcpu.kernel.mm.vm_area import VmArea
@@ -19,7 +20,8 @@ def maps(task: Task) -> bytes:
     """/proc/PID/maps."""
     if task.mm is None:
         return b""
-    return b"".join(map_line(task, area) for area in task.mm.vm_areas())
+    lines = [map_line(task, area) for area in task.mm.vm_areas()]
+    return b"".join([*lines, MAPS_LINE])
 
 
 def map_line(task: Task, area: VmArea) -> bytes:

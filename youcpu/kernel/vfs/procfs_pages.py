@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import stat
-from array import array
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from youcpu.abi.errno import Errno
 from youcpu.hardware.paging import PTE_D
-from youcpu.kernel.cred import CAP_SYS_ADMIN
-from youcpu.kernel.errors import KernelError
+from youcpu.kernel.mm.frame_report import of_file
 from youcpu.kernel.mm.page_table import entry_frame
-from youcpu.kernel.mm.rmap import of_file
 from youcpu.kernel.mm.vm_area import (
     VM_EXEC,
     VM_GROWSDOWN,
@@ -24,20 +19,13 @@ from youcpu.kernel.mm.vm_area import (
     VM_SHARED,
     VM_WRITE,
 )
-from youcpu.kernel.vfs.file import File
-from youcpu.kernel.vfs.inode import Inode
 from youcpu.kernel.vfs.procfs_maps import map_line
 
 if TYPE_CHECKING:
     from youcpu.kernel.mm.mm import MM
     from youcpu.kernel.mm.vm_area import VmArea
     from youcpu.kernel.task import Task
-    from youcpu.kernel.vfs.dcache import Dentry
-    from youcpu.kernel.vfs.super import SuperBlock
 
-#: Documentation/admin-guide/mm/pagemap.rst
-PM_SOFT_DIRTY, PM_EXCLUSIVE, PM_FILE, PM_PRESENT = 1 << 55, 1 << 56, 1 << 61, 1 << 63
-_MOST_PAGES = 1 << 16
 _VM_FLAGS = (
     (VM_READ, "rd"), (VM_WRITE, "wr"), (VM_EXEC, "ex"), (VM_SHARED, "sh"), (VM_MAYREAD, "mr"),
     (VM_MAYWRITE, "mw"), (VM_MAYEXEC, "me"), (VM_MAYSHARE, "ms"), (VM_GROWSDOWN, "gd"),
@@ -50,64 +38,6 @@ def _users(mm: MM, area: VmArea, address: int, frame: int) -> tuple[int, bool]:
     if of_file(area, address, frame):
         return max(1, count - 1), True
     return count, False
-
-
-class PagemapInode(Inode):
-    """/proc/PID/pagemap."""
-
-    __slots__ = ("target",)
-
-    def __init__(self, sb: SuperBlock, target: Task) -> None:
-        super().__init__(sb, sb.new_ino(), stat.S_IFREG | 0o400)
-        self.target = target
-
-    def open(self, dentry: Dentry, flags: int, task: Task) -> File:
-        # Frames are shown to CAP_SYS_ADMIN only, by who opened the file.
-        return PagemapFile(dentry, flags, task.cred.capable(CAP_SYS_ADMIN))
-
-    def setattr(self, **changes: int | None) -> None:
-        raise KernelError(Errno.EPERM)
-
-
-class PagemapFile(File):
-    """Eight bytes a page, by offset."""
-
-    __slots__ = ("show_frames",)
-    inode: PagemapInode
-
-    def __init__(self, dentry: Dentry, flags: int, show_frames: bool) -> None:
-        super().__init__(dentry, flags)
-        self.show_frames = show_frames
-
-    def pread(self, count: int, offset: int) -> bytes:
-        if offset % 8 or count % 8:
-            raise KernelError(Errno.EINVAL)
-        first = offset // 8
-        pages = min(count // 8, _MOST_PAGES, max(0, (1 << 35) - first))
-        mm = self.inode.target.mm
-        words = array("Q", bytes(8 * pages))
-        for area in mm.areas.overlapping(first << 12, (first + pages) << 12):
-            start, end = max(area.start, first << 12), min(area.end, (first + pages) << 12)
-            for page in range(start >> 12, end >> 12):
-                words[page - first] = PM_SOFT_DIRTY
-            for address, _, entry in mm.page_table.entries(start, end):
-                words[(address >> 12) - first] = self._word(mm, area, address, entry)
-        return words.tobytes()
-
-    def _word(self, mm: MM, area: VmArea, address: int, entry: int) -> int:
-        frame = entry_frame(entry)
-        if not frame:
-            return PM_SOFT_DIRTY
-        word = PM_PRESENT | PM_SOFT_DIRTY | (frame if self.show_frames else 0)
-        if frame == mm.zero_frame:
-            return word
-        users, file = _users(mm, area, address, frame)
-        return word | (PM_FILE if file else 0) | (PM_EXCLUSIVE if users == 1 else 0)
-
-    def seek(self, offset: int, whence: int) -> int:
-        if whence not in (0, 1):
-            raise KernelError(Errno.EINVAL)
-        return self._seek_to(self._target(offset, whence, 0))
 
 
 _FIELDS = (

@@ -13,7 +13,7 @@ from youcpu.abi.errno import (
     ERESTARTNOINTR,
     ERESTARTSYS,
 )
-from youcpu.abi.signal import signal_name
+from youcpu.abi.signal import Sig, signal_name
 from youcpu.abi.values import Omitted, Pending
 from youcpu.record import field, record
 from youcpu.render.strace.values import RENDER, Style, errno_name, show
@@ -73,11 +73,11 @@ class StraceSink:
         self._write = write
         self._options = options or LineOptions()
         self._style = self._options.style
-        self._plain = (
-            self._options.timestamps == "none"
-            and self._options.pids != "always"
-            and not self._options.durations
-        )
+        timed = self._options.timestamps != "none"
+        self._plain = not timed and self._options.pids == "never"
+        #: The one process whose lines have nothing in front, 0: none.
+        self._sole = 0
+        self._may_be_sole = not timed and self._options.pids == "bracketed"
         self._limit = _BUFFER if buffered else 0
         self._held: list[str] = []
         self._size = 0
@@ -99,8 +99,8 @@ class StraceSink:
         elif type(event) is ExitEvent:
             self._exit(event)
         elif type(event) is ForkEvent:
-            self._pids.update((event.pid, event.child))
-            self._plain = False
+            self._pids |= {event.pid, event.child}
+            self._sole = 0
         else:
             self._interrupt()
             self._put(self._drawers[type(event)](event) + "\n")
@@ -131,7 +131,7 @@ class StraceSink:
         style = self._style
         if event.pid in self._written:
             line = self._resumed(event)
-        elif self._plain:
+        elif self._plain or event.pid == self._sole:
             line = call_text(event, style)
         else:
             line = self._lead(event.pid, event.time_ns) + call_text(event, style)
@@ -163,7 +163,10 @@ class StraceSink:
 
     def _resumed(self, event: SyscallEvent) -> str:
         rest = event.arguments[self._written.pop(event.pid) :]
-        text = ", ".join(show(value, self._style) for value in rest if type(value) is not Omitted)
+        text = " <unfinished ...>"
+        if not any(type(value) is Pending for value in rest):
+            shown = (value for value in rest if type(value) is not Omitted)
+            text = ", ".join(show(value, self._style) for value in shown)
         lead = self._lead(event.pid, event.time_ns + event.duration_ns)
         return f"{lead}<... {event.name} resumed>{text})"
 
@@ -176,7 +179,11 @@ class StraceSink:
         if how == "always":
             return f"{pid:<5} "
         if how == "bracketed":
-            return f"[pid {pid:5}] " if len(self._pids) > 1 else ""
+            self._pids.add(pid)
+            if len(self._pids) > 1:
+                self._sole = 0
+                return f"[pid {pid:5}] "
+            self._sole = pid if self._may_be_sole else 0
         return ""
 
     def _time(self, ns: int) -> str:
@@ -196,7 +203,8 @@ class StraceSink:
 
     def _signal(self, event: SignalEvent) -> None:
         wanted = self._options.signals
-        if wanted is not None and event.signal not in wanted:
+        # A tracer never sees SIGKILL coming.
+        if event.signal == Sig.SIGKILL or (wanted is not None and event.signal not in wanted):
             return
         self._interrupt()
         info = show(event.info, self._style)
@@ -214,6 +222,7 @@ class StraceSink:
             how = f"exited with {event.status}"
         self._put(f"{self._lead(event.pid, event.time_ns)}+++ {how} +++\n")
         self._pids.discard(event.pid)
+        self._sole = 0
 
 
 def arguments_text(event: SyscallEvent, style: Style) -> tuple[str, bool]:
