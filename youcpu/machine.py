@@ -98,6 +98,7 @@ class Machine:
         pid = kernel.alloc_pid(None if kernel.first_pid else FIRST_PID)
         group = ThreadGroup(pid, cred, options.rlimits)
         # As a job of a shell whose session is init's: a group of its own, no session leader.
+        group.started_by_user = True
         group.parent, group.sid = kernel.init, kernel.init.sid
         kernel.init.children.append(group)
         if not kernel.first_pid:
