@@ -5,7 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from youcpu.kernel.mm.vm_area import VM_EXEC, VM_MAYSHARE, VM_READ, VM_SHARED, VM_WRITE
+from youcpu.kernel.mm.vm_area import (
+    VM_EXEC,
+    VM_GROWSDOWN,
+    VM_MAYSHARE,
+    VM_READ,
+    VM_SHARED,
+    VM_WRITE,
+)
 from youcpu.kernel.vsyscall import MAPS_LINE
 
 if TYPE_CHECKING:
@@ -28,7 +35,7 @@ def map_line(task: Task, area: VmArea) -> bytes:
     """One line: range, rights, offset, device, inode and name."""
     rights = map_rights(area)
     offset = major = minor = ino = 0
-    name = area.name.encode()
+    name = task.mm.area_name(area).encode()
     if area.file is not None:
         offset = area.pgoff << 12
         kstat = area.file.inode
@@ -65,7 +72,7 @@ def counts(task: Task) -> dict[str, int]:
         found["resident"] += resident
         if area.file is not None:
             found["shared"] += resident
-        if area.name == "[stack]":
+        if area.flags & VM_GROWSDOWN:
             found["stack"] += pages
         elif area.flags & VM_EXEC and area.file is not None:
             found["lib"] += pages
