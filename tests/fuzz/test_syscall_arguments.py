@@ -29,13 +29,13 @@ from youcpu.abi.args import (
 from youcpu.abi.args_file import DirectoryDescriptor, FileDescriptor, PathName
 from youcpu.abi.args_process import Identity
 from youcpu.abi.args_signal import SignalNumber
+from youcpu.hardware.memory import OutOfFrames
 from youcpu.kernel.errors import Blocked, KernelError
 from youcpu.kernel.exec.binprm import ExecError
 from youcpu.kernel.mm.fault import OutOfMemory
 from youcpu.kernel.mm.uaccess import copy_to_user
 from youcpu.kernel.syscalls import load_all
 from youcpu.kernel.syscalls.table import SYSCALLS
-from youcpu.hardware.memory import OutOfFrames
 from youcpu.machine import Machine, MachineOptions
 
 OPEN, CLOSE, DUP2, MMAP, PIPE, EVENTFD, SOCKETPAIR, EPOLL_CREATE = 2, 3, 33, 9, 22, 290, 53, 213
@@ -120,8 +120,8 @@ class Victim:
         if kind == 6:
             return chance.getrandbits(64)
         return chance.choice([
-            4096, 8, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, (1 << 63) - 1, 1 << 63, 1 << 40, 0x22, 0x32,
-            1000, 1001, 0o100, 0x1000, 0x10000,
+            4096, 8, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, (1 << 63) - 1, 1 << 63, 1 << 40, 0x22,
+            0x32, 1000, 1001, 0o100, 0x1000, 0x10000,
         ])  # fmt: skip
 
     def argument(self) -> int:

@@ -8,8 +8,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TextIO
 
+from youcpu.commands._exec.paging import OPTIONS as PAGING_OPTIONS
+from youcpu.commands._exec.paging import paging_limits
 from youcpu.launch import (
     FAILED,
     Failure,
@@ -38,6 +41,7 @@ the host's files; what it writes lands in an overlay that is gone at the end."""
 OPTIONS = [
     Option("-q --quiet", "Run without tracing."),
     Option("-o --output", "Write the trace to FILE.", "FILE"),
+    Option("-f --follow", "With -o: a pid before each line; -ff: FILE.PID for each process."),
     Option("-e --expression", "trace=SET, signal=SET, status=SET, as strace's.", "EXPR", many=True),
     Option("-s --string-size", "Show at most N bytes of a string (32).", "N"),
     Option("-y --paths", "Show the paths behind descriptors."),
@@ -57,6 +61,7 @@ OPTIONS = [
     Option("--rw", "Let writes through to the host below DIR.", "DIR", many=True),
     Option("--rootfs", "DIR is the program's root directory.", "DIR"),
     Option("--memory", "RAM of the machine (2G).", "SIZE"),
+    *PAGING_OPTIONS,
     Option("--timeout", "End the run after so many seconds, exit code 125.", "SECONDS"),
     Option("--cwd", "Working directory of the program.", "DIR"),
     Option("--env", "Set a variable of its environment.", "K=V", many=True),
@@ -108,6 +113,7 @@ def machine_options(parsed: Parsed) -> MachineOptions:
         cwd=os.fsencode(cwd) if (cwd := parsed.value("cwd")) else None,
         timeout_s=_seconds(parsed),
         personality=number(parsed, "personality", 0),
+        paging=paging_limits(parsed),
         binfmt=tuple(os.fsencode(rule) for rule in parsed.values("binfmt")),
     )
 
@@ -143,7 +149,9 @@ def _listen(tracer: Tracer, parsed: Parsed) -> None:
     from youcpu.render.trace_sinks import make_sinks
 
     shown = trace_options(parsed)
-    stream = _open_output(parsed.value("output") or "")
+    name = parsed.value("output") or ""
+    apart = parsed.count("follow") > 1 and bool(name)
+    stream = sys.stderr if apart else _open_output(name)
     # Where the program writes to the same place, each line goes out at once.
     together = stream is sys.stderr and (stream.isatty() or same_place(1, 2))
     shown.buffered = not together
@@ -152,6 +160,11 @@ def _listen(tracer: Tracer, parsed: Parsed) -> None:
     tracer.verbose = parsed.flag("verbose") or shown.json
     tracer.fd_paths = parsed.flag("paths")
     tracer.only_syscalls(shown.filters.syscalls)
+    if apart:
+        from youcpu.render.per_process import PerProcessSink
+
+        tracer.add(PerProcessSink(partial(_open_own, name), shown))
+        return
     for sink in make_sinks(_writer(stream), shown):
         tracer.add(sink)
 
@@ -174,6 +187,7 @@ def trace_options(parsed: Parsed) -> TraceOptions:
         stages=parsed.flag("stages") or parsed.flag("stages-only") or parsed.flag("json"),
         faults=parsed.flag("faults"),
         maps=parsed.flag("maps"),
+        paging=parsed.flag("ram"),
         instructions=parsed.flag("insn"),
     )
 
@@ -188,11 +202,16 @@ def wants_color(when: str, stream: TextIO) -> bool:
     return stream.isatty() and not plain
 
 
-def _open_output(name: str) -> TextIO:
+def _open_own(name: str, pid: int) -> TextIO:
+    """-ff: the file of one process."""
+    return _open_output(f"{name}.{pid}", "a")
+
+
+def _open_output(name: str, mode: Literal["w", "a"] = "w") -> TextIO:
     if not name:
         return sys.stderr
     try:
-        return open(name, "w", encoding="utf-8", errors="backslashreplace")
+        return open(name, mode, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise Failure(f"{name}: {error.strerror}", FAILED) from None
 
@@ -216,8 +235,8 @@ def _line_options(parsed: Parsed) -> LineOptions:
     if limit < 0:
         raise UsageError(f"-s {limit}: a length is wanted")
     style = Style(string_limit=limit, verbose=parsed.flag("verbose"))
-    durations = parsed.flag("durations")
-    return LineOptions(style, timestamps=times, durations=durations, pids="bracketed")
+    pids = "always" if parsed.flag("follow") and parsed.flag("output") else "bracketed"
+    return LineOptions(style, timestamps=times, durations=parsed.flag("durations"), pids=pids)
 
 
 def _watch_instructions(parsed: Parsed) -> Callable[[Machine], None]:
@@ -235,6 +254,8 @@ def _execute(
     tracer: Tracer, options: MachineOptions, parsed: Parsed, path: bytes, envp: list[bytes]
 ) -> int:
     argv = [os.fsencode(word) for word in parsed.operands]
+    if parsed.flag("compare"):
+        return _compare(parsed, options, path, argv, envp)
     if parsed.flag("explain"):
         _explain(path, argv, envp, options)
     machine = Machine(options, tracer)
@@ -250,6 +271,22 @@ def _execute(
     complain(NAME, outcome.message)
     if outcome.event.outcome == "errno" and not parsed.flag("explain"):
         _explain(path, argv, envp, options)
+    return outcome.code
+
+
+def _compare(
+    parsed: Parsed, options: MachineOptions, path: bytes, argv: list[bytes], envp: list[bytes]
+) -> int:
+    """--compare: no trace, a table of policies."""
+    from youcpu.commands._exec.paging import compare
+
+    try:
+        outcome, table = compare(options, path, argv, envp)
+        complain(NAME, outcome.message)
+        _writer(_open_output(parsed.value("output") or ""))(table)
+    except Failure as failure:
+        complain(NAME, str(failure))
+        return failure.code
     return outcome.code
 
 

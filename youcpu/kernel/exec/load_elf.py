@@ -173,11 +173,6 @@ def _setup_layout(task: Task, mm: MM) -> int:
         gap += (_STACK_RANDOM_PAGES << 12) + 4096
         top -= random.randrange(_STACK_RANDOM_PAGES + 1) << 12
         rnd = random.getrandbits(_MMAP_RANDOM_BITS) << 12
-    if task.personality & ADDR_COMPAT_LAYOUT:
-        # mmap_is_legacy(): from a third of the address space upwards.
-        mm.bottom_up = True
-        mm.mmap_base = page_align(TASK_SIZE // 3) + rnd
-        return top
     gap = max(_GAP_MIN, min(gap, _GAP_MAX))
     mm.bottom_up = bool(task.personality & ADDR_COMPAT_LAYOUT)
     mm.mmap_base = TASK_UNMAPPED_BASE + rnd if mm.bottom_up else page_align(TASK_SIZE - gap - rnd)
@@ -387,7 +382,7 @@ def _setup_stack(bprm: LinuxBinprm, mm: MM, top: int, facts: ImageFacts, executa
     flags = VM_READ | VM_WRITE | VM_GROWSDOWN | VM_ACCOUNT | MAY_ALL
     if executable:
         flags |= VM_EXEC
-    mm.add_area(VmArea(start, top, flags, start >> 12, None, "[stack]"))
+    mm.add_area(VmArea(start, top, flags, start >> 12))
     copy_to_user(bprm.task, stack.pointer, stack.image)
     mm.start_stack = stack.pointer
     mm.arg_start, mm.arg_end = stack.arg_start, stack.arg_end

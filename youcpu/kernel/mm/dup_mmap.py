@@ -29,7 +29,7 @@ _ATTRIBUTES = (
     "end_data",
     "start_stack", "arg_start", "arg_end", "env_start", "env_end", "auxv", "vdso",
     "stack_limit", "address_limit", "data_limit", "executable_stack", "read_implies_exec",
-    "dumpable", "lowest_fixed", "bottom_up",
+    "dumpable", "lowest_fixed",
 )  # fmt: skip
 _READ_ONLY = ~PTE_W
 

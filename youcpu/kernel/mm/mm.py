@@ -44,6 +44,8 @@ class MM:
         self.leaf_tables = self.page_table.leaf_tables
         self.areas = VmAreas()
         self.users = 1
+        #: How the last fault that the kernel made on behalf of a task was served.
+        self.last_outcome = ""
         self.stale_tlb = False
         self.stale_code = False
         #: Takes pages away where RAM for them is limited; None: there is enough.
@@ -67,8 +69,6 @@ class MM:
         self.data_limit = (1 << 64) - 1
         #: What MAP_FIXED may not go below: 0 for CAP_SYS_RAWIO, cap_mmap_addr().
         self.lowest_fixed = MMAP_MIN_ADDR
-        #: ADDR_COMPAT_LAYOUT: mappings go from mmap_base upwards.
-        self.bottom_up = False
         self.executable_stack = False
         self.read_implies_exec = False
         self.dumpable = 1
@@ -77,6 +77,16 @@ class MM:
     def cr3(self) -> int:
         """Physical address of the root table."""
         return self.page_table.root << PAGE_SHIFT
+
+    def area_name(self, area: VmArea) -> str:
+        """What /proc/PID/maps calls an area that maps no file: get_vma_name()."""
+        if area.name or area.file is not None:
+            return area.name
+        if area.start < self.brk and area.end > self.start_brk:
+            return "[heap]"
+        if area.start <= self.start_stack <= area.end:
+            return "[stack]"
+        return ""
 
     def vm_areas(self) -> Iterator[VmArea]:
         """All areas in order of their addresses."""
@@ -162,7 +172,7 @@ class MM:
 
     # -- areas -----------------------------------------------------------------------------
 
-    def add_area(self, area: VmArea) -> VmArea:
+    def add_area(self, area: VmArea, merge_below: bool = True) -> VmArea:
         """Insert an area; its file is held. Raises ENOMEM beyond vm.max_map_count."""
         if len(self.areas) >= MAX_MAP_COUNT:
             raise KernelError(Errno.ENOMEM)
@@ -172,7 +182,7 @@ class MM:
                 area.file.inode.mapping.mappers.add(self)
         self.total_vm += area.size >> PAGE_SHIFT
         pieces = len(self.areas)
-        merged = self.areas.insert(area)
+        merged = self.areas.insert(area, merge_below)
         if area.file is not None:
             # Each area holds one reference; merging gave some up.
             for _ in range(pieces + 1 - len(self.areas)):
@@ -250,7 +260,7 @@ class MM:
         entry = self.page_table.entry(address)
         if not entry & PTE_P or (write and not entry & PTE_W):
             try:
-                handle_mm_fault(self, address, write=write)
+                self.last_outcome = handle_mm_fault(self, address, write=write)
             except BadAccess:
                 return None
             entry = self.page_table.entry(address)

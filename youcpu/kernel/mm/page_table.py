@@ -6,6 +6,7 @@ lowest table of an address with one look-up where the hardware walks four levels
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 
 from youcpu.hardware.memory import PAGE_SHIFT, FrameAllocator
@@ -39,8 +40,7 @@ class PageTable:
         #: Entries in use of each directory (by frame), so that empty ones go back.
         self._used: dict[int, int] = {self.root: 0}
         base = (self.root << PAGE_SHIFT) >> 3
-        for i, entry in enumerate(kernel_half):
-            self.quads[base + 256 + i] = entry
+        self.quads[base + 256 : base + 512] = array("Q", kernel_half)
 
     def entry(self, address: int) -> int:
         """The leaf entry of an address, 0 where there is no table."""

@@ -74,11 +74,16 @@ def read_clock(task: Task, clock_id: int) -> int:
 
 
 def _cpu_clock(task: Task, clock_id: int) -> int:
+    """CLOCK_PROCESS_CPUTIME_ID and the others of posix-cpu-timers.c: bit 2 means a thread."""
+    thread = clock_id == CLOCK_THREAD_CPUTIME
+    target: Task | None = task
     if clock_id < 0:
-        pid = ~(clock_id >> 3)
-        if clock_id & 3 == 3 or (pid and pid not in task.kernel.tasks):
+        pid, thread = ~(clock_id >> 3), bool(clock_id & 4)
+        target = task.kernel.tasks.get(pid) if pid else task
+        if clock_id & 3 == 3 or target is None or (thread and target.group is not task.group):
             raise KernelError(Errno.EINVAL)
-    return task.kernel.clock.monotonic_ns() - task.group.start_ns
+    assert target is not None
+    return task.kernel.scheduler.cpu_time(target) if thread else target.group.cpu_time()
 
 
 @syscall(228)
@@ -144,9 +149,10 @@ def time(task: Task, tloc: TimePtr) -> Long:
 def times(task: Task, buf: TmsPtr) -> Long:
     """times(2): all time of the process counts as user time."""
     clock = task.kernel.clock
-    ticks = (clock.monotonic_ns() - task.group.start_ns) // TICK_NS
+    group = task.group
     if buf:
-        copy_to_user(task, buf, struct.pack("<4q", ticks, 0, 0, 0))
+        own, children = group.cpu_time() // TICK_NS, group.children_cpu_ns // TICK_NS
+        copy_to_user(task, buf, struct.pack("<4q", own, 0, children, 0))
     return clock.monotonic_ns() // TICK_NS
 
 

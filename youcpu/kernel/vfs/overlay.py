@@ -8,6 +8,7 @@ the names added and removed; moving it moves only the object, so rename(2) just 
 
 from __future__ import annotations
 
+import os
 import stat
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -33,9 +34,9 @@ from youcpu.kernel.vfs.tmpfs import (
 )
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
 
+    from youcpu.kernel.cred import Credentials
     from youcpu.kernel.kernel import Kernel
     from youcpu.kernel.mm.page_cache import BackingStore
     from youcpu.kernel.task import Task
@@ -48,6 +49,8 @@ MAX_LOWER = 1 << 62
 
 class OverlayFs(TmpFs):
     """The overlay over one tree of the host. `read_only`: a pass-through (/sys)."""
+
+    block_directories = True
 
     def __init__(self, kernel: Kernel, tree: HostTree, read_only: bool = False) -> None:
         top = tree.lstat(b"/")
@@ -163,6 +166,21 @@ class LowerMixin(MemInode):
             self.take(found)
             self.fresh = False
 
+    def permission(self, cred: Credentials, mask: int) -> None:
+        try:
+            super().permission(cred, mask)
+        except KernelError:
+            # The host may know better (ACLs), as long as the program acts as our user.
+            path = self.path or b"/"
+            if self.changed_here or cred.fsuid != os.geteuid():
+                raise
+            if not self.overlay.tree.access(path, mask):
+                raise
+
+    def accessed(self) -> None:
+        if self.changed_here:
+            super().accessed()
+
     def before_change(self) -> None:
         """From now on the attributes live here."""
         if not self.changed_here:
@@ -217,8 +235,9 @@ class LowerMixin(MemInode):
 
     def setxattr(self, name: bytes, value: bytes | None) -> None:
         self.before_change()
-        for key, old in self._take_xattrs().items():
-            self.charge(NAME_COST + len(key) + len(old))
+        if self.xattrs is None:
+            for key, old in self._take_xattrs().items():
+                self.charge(NAME_COST + len(key) + len(old))
         super().setxattr(name, value)
 
 
