@@ -246,7 +246,7 @@ def setpriority(task: Task, which: PriorityWhich, who: Int, niceval: Int) -> Int
     nice = max(-20, min(niceval, 19))
     if nice < target.nice and not task.cred.capable(CAP_SYS_NICE):
         raise KernelError(Errno.EACCES)
-    target.nice = nice
+    task.kernel.scheduler.set_nice(target, nice)
     return 0
 
 
