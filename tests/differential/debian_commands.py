@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
+
+# The compiler proper: gcc itself only starts it, in a process of its own.
+CC1 = next((str(path) for path in sorted(Path("/usr/lib/gcc").glob("*/*/cc1"))), "cc1")
 
 
 @dataclass(frozen=True)
@@ -234,8 +238,8 @@ DATA_COMMANDS = [
     row("sqlite3", f"sqlite3 :memory: {shlex.quote(SQL)}"),
     row("sqlite3-file", f"sqlite3 -batch base.db {shlex.quote(SQL)}", writes=True),
     row("bc", "bc -l", stdin="bc.txt"),
-    row("cc1", "/usr/lib/gcc/x86_64-linux-gnu/12/cc1 -quiet -O2 program.c -o -"),
-    row("cc1-error", "/usr/lib/gcc/x86_64-linux-gnu/12/cc1 -quiet words.txt -o -"),
+    row("cc1", f"{CC1} -quiet -O2 program.c -o -"),
+    row("cc1-error", f"{CC1} -quiet words.txt -o -"),
     row("as", "as -o start.o start.s", writes=True),
     row("ld", "ld -o joined -r /usr/lib/x86_64-linux-gnu/crt1.o", writes=True),
     row("readelf", "readelf -aW /bin/true"),

@@ -29,6 +29,10 @@ class Clock:
         #: Time that passed outside of executed blocks.
         self.extra_ns = UPTIME_NS
 
+    def blocks(self) -> int:
+        """Basic blocks executed since power-on."""
+        return self._blocks()
+
     def monotonic_ns(self) -> int:
         """CLOCK_MONOTONIC, also CLOCK_BOOTTIME."""
         return self._blocks() * NS_PER_BLOCK + self.extra_ns

@@ -21,11 +21,14 @@ from youcpu.trace.events import (
     ExitEvent,
     FaultEvent,
     ForkEvent,
+    FramesEvent,
     MapLine,
     MapsEvent,
+    MemoryEvent,
     SignalEvent,
     SwitchEvent,
     SyscallEvent,
+    WakeEvent,
 )
 from youcpu.trace.tracer import Tracer
 
@@ -115,9 +118,16 @@ class Probes:
         self.tracer.emit(BlockedEvent(task.pid, self.clock.realtime_ns(), event))
 
     def fault(
-        self, task: Task, address: int, error_code: int, ip: int, outcome: str, signal: int = 0
+        self,
+        task: Task,
+        address: int,
+        error_code: int,
+        ip: int,
+        outcome: str,
+        signal: int = 0,
+        source: int = 0,
     ) -> None:
-        """A page fault was served, or was not."""
+        """A page fault was served, or was not. `source`: frame that was mapped before."""
         if error_code & PF_INSTR:
             access = "execute"
         else:
@@ -126,7 +136,7 @@ class Probes:
         area = task.mm.areas.at(address)
         name, offset = b"", None
         if area is not None:
-            name = area.name.encode()
+            name = task.mm.area_name(area).encode()
             if area.file is not None:
                 name = describe_path(area.file, task)
                 offset = area.page_index(address) << PAGE_SHIFT
@@ -134,8 +144,43 @@ class Probes:
             FaultEvent(
                 task.pid, self.clock.realtime_ns(), address, access, bool(error_code & PF_USER),
                 ip, outcome, frame or None, name, offset, signal,
+                (source << PAGE_SHIFT) or None, self._sharers(task, address, source),
             )
         )  # fmt: skip
+
+    def _sharers(self, task: Task, address: int, frame: int) -> tuple[int, ...]:
+        """Other processes that map a frame where a fork left it: at the same address."""
+        if not frame or frame == task.mm.zero_frame:
+            return ()
+        return tuple(
+            group.pid
+            for group in task.kernel.groups.values()
+            if group.threads
+            and group.threads[0].mm is not task.mm
+            and group.threads[0].mm.mapped_frame(address) == frame
+        )
+
+    def memory(self, task: Task) -> None:
+        """An address space is about to go."""
+        from youcpu.kernel.mm.frame_report import count_pages
+
+        counts = count_pages(task.mm)
+        event = MemoryEvent(
+            task.tgid, self.clock.realtime_ns(), counts.private, counts.shared, counts.files,
+            counts.zero, task.mm.page_table.table_frames,
+        )  # fmt: skip
+        self.tracer.emit(event)
+
+    def frames(self, task: Task) -> None:
+        """Who maps what now."""
+        from youcpu.kernel.mm.frame_report import frame_users
+
+        uses = frame_users(task)
+        self.tracer.emit(FramesEvent(task.pid, self.clock.realtime_ns(), uses))
+
+    def wake(self, task: Task) -> None:
+        """A task became runnable."""
+        self.tracer.emit(WakeEvent(task.pid, self.clock.realtime_ns()))
 
     def signal(self, task: Task, info: SigInfo) -> None:
         """A signal is delivered."""
@@ -157,7 +202,9 @@ class Probes:
 
     def switch(self, previous: int, following: int, reason: str) -> None:
         """The CPU goes from one task to another; 0: nobody."""
-        self.tracer.emit(SwitchEvent(previous, self.clock.realtime_ns(), following, reason))
+        self.tracer.emit(
+            SwitchEvent(previous, self.clock.realtime_ns(), following, reason, self.clock.blocks())
+        )
 
     def superseded(self, task: Task, pid: int) -> None:
         """A thread takes over its process's PID by execve(2)."""
@@ -173,7 +220,8 @@ class Probes:
         """The address space of a process that ends."""
         lines = []
         for area in task.mm.vm_areas():
-            device, inode, name, offset = (0, 0), 0, area.name.encode(), 0
+            name = task.mm.area_name(area).encode()
+            device, inode, offset = (0, 0), 0, 0
             if area.file is not None:
                 number = area.file.inode.dev()
                 device = (os.major(number), os.minor(number))

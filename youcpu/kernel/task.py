@@ -96,6 +96,8 @@ class ThreadGroup:
         #: Ids that decide who may signal the process.
         self.leader_cred: Credentials = cred
         self.did_exec = False
+        #: A command of the user: init stands for the shell that it came from.
+        self.started_by_user = False
         #: PR_SET_CHILD_SUBREAPER
         self.subreaper = False
         #: Signal of a job-control stop, 0: it runs.
@@ -105,6 +107,12 @@ class ThreadGroup:
         self.comm = b""
         #: RLIMIT_CPU in ns, (next SIGXCPU, SIGKILL); None: never set.
         self.cpu_limit: tuple[int, int] | None = None
+
+    def cpu_time(self) -> int:
+        """CPU time of all threads, of those gone too, ns."""
+        scheduler = self.threads[0].kernel.scheduler if self.threads else None
+        live = sum(scheduler.cpu_time(task) for task in self.threads) if scheduler else 0
+        return self.cpu_ns + live
 
     @property
     def leader(self) -> Task | None:
@@ -136,6 +144,7 @@ class Task:
         mm: MM,
         files: FdTable,
         fs: FsStruct,
+        sighand: SignalHandlers | None = None,
     ) -> None:
         self.kernel = kernel
         self.pid = pid
@@ -149,7 +158,7 @@ class Task:
         self.state = RUNNING
         #: The CPU's registers while another task runs.
         self.cpu_state = b""
-        self.sighand = SignalHandlers()
+        self.sighand = sighand or SignalHandlers()
         self.pending = Pending()
         self.blocked = 0
         #: sigsuspend, ppoll, ...: the mask to come back to (TIF_RESTORE_SIGMASK).

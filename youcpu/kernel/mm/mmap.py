@@ -15,10 +15,11 @@ from youcpu.abi.mman import (
 )
 from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE
 from youcpu.kernel.errors import KernelError
-from youcpu.kernel.mm.mm import MM, MMAP_MIN_ADDR, TASK_SIZE
+from youcpu.kernel.mm.mm import MM, MMAP_MIN_ADDR, TASK_SIZE, TASK_UNMAPPED_BASE
 from youcpu.kernel.mm.vm_area import (
     VM_ACCOUNT,
     VM_EXEC,
+    VM_GROWSDOWN,
     VM_MAYEXEC,
     VM_MAYREAD,
     VM_MAYWRITE,
@@ -29,6 +30,7 @@ from youcpu.kernel.mm.vm_area import (
     VM_WRITE,
     VmArea,
 )
+from youcpu.kernel.rlimit import RLIM_INFINITY
 
 if TYPE_CHECKING:
     from youcpu.kernel.vfs.file import File
@@ -73,9 +75,12 @@ def get_unmapped_area(mm: MM, hint: int, size: int, flags: int) -> int:
             hint = MMAP_MIN_ADDR
         if hint and hint <= TASK_SIZE - size and is_free(mm, hint, hint + size):
             return hint
-        start = mm.areas.highest_gap(size, MMAP_MIN_ADDR, mm.mmap_base)
+        start = None
+        if not mm.bottom_up:
+            start = mm.areas.highest_gap(size, MMAP_MIN_ADDR, mm.mmap_base)
         if start is None:
-            start = mm.areas.lowest_gap(size, TASK_SIZE // 3 & -PAGE_SIZE, TASK_SIZE)
+            base = mm.mmap_base if mm.bottom_up else TASK_UNMAPPED_BASE
+            start = mm.areas.lowest_gap(size, base, TASK_SIZE)
     if start is None:
         raise KernelError(Errno.ENOMEM)
     return start
@@ -91,9 +96,26 @@ def accountable(flags: int) -> bool:
     return flags & (VM_WRITE | VM_SHARED | VM_NORESERVE) == VM_WRITE
 
 
+def may_expand(mm: MM, pages: int, flags: int) -> bool:
+    """may_expand_vm(): RLIMIT_AS, and RLIMIT_DATA for private writable memory but the stack."""
+    if (mm.total_vm + pages) << PAGE_SHIFT > mm.address_limit:
+        return False
+    limit = mm.data_limit
+    # A limit of 0 is what Valgrind sets for itself: the hard limit counts then.
+    if limit in (0, RLIM_INFINITY) or not _is_data(flags):
+        return True
+    used = sum(area.size for area in mm.areas if _is_data(area.flags))
+    return used + (pages << PAGE_SHIFT) <= limit
+
+
+def _is_data(flags: int) -> bool:
+    """is_data_mapping()."""
+    return flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN) == VM_WRITE
+
+
 def check_limits(mm: MM, pages: int, flags: int, charged: int | None = None) -> None:
     """may_expand_vm() and the heuristic of vm.overcommit_memory 0. Raises ENOMEM."""
-    if (mm.total_vm + pages) << PAGE_SHIFT > mm.address_limit:
+    if not may_expand(mm, pages, flags):
         raise KernelError(Errno.ENOMEM)
     if accountable(flags) and (pages if charged is None else charged) > mm.frames.total:
         raise KernelError(Errno.ENOMEM)
@@ -103,7 +125,11 @@ def mmap_region(
     mm: MM, start: int, size: int, flags: int, file: File | None, pgoff: int, name: str = ""
 ) -> VmArea:
     """Map [start, start + size), what was there is replaced. Raises ENOMEM."""
-    check_limits(mm, size >> PAGE_SHIFT, flags)
+    replaced = sum(
+        min(area.end, start + size) - max(area.start, start)
+        for area in mm.areas.overlapping(start, start + size)
+    )
+    check_limits(mm, (size - replaced) >> PAGE_SHIFT, flags, size >> PAGE_SHIFT)
     mm.unmap(start, start + size)
     if accountable(flags):
         flags |= VM_ACCOUNT
@@ -138,10 +164,14 @@ def _protect_area(mm: MM, area: VmArea, start: int, end: int, rights: int) -> No
     if rights & VM_WRITE:
         if area.file is not None and area.flags & VM_SHARED:
             area.file.mmap(True, True)
+        if not may_expand(mm, (end - start) >> PAGE_SHIFT, flags) and may_expand(
+            mm, (end - start) >> PAGE_SHIFT, area.flags
+        ):
+            raise KernelError(Errno.ENOMEM)
         if not area.flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE):
             check_limits(mm, 0, VM_WRITE, (end - start) >> PAGE_SHIFT)
             flags |= VM_ACCOUNT
-    elif area.file is None and area.anon_vma is None:
+    elif area.file is None and area.special is None and area.anon_vma is None:
         flags &= ~VM_ACCOUNT
     mm.split_area(start)
     mm.split_area(end)

@@ -72,6 +72,8 @@ class Scheduler:
             entity.start_ns = now
             policy.forked(fresh, task)
         policy.enqueue(task, wakeup=True)
+        if self.kernel.tracer.switches:
+            self.kernel.probes.wake(task)
         current = self.current
         if current is None or current.state != RUNNING:
             return

@@ -67,6 +67,7 @@ from youcpu.kernel.mm.fault import BadAccess, handle_mm_fault, populate
 from youcpu.kernel.mm.mm import MM, TASK_SIZE
 from youcpu.kernel.mm.mmap import (
     MAY_ALL,
+    check_limits,
     get_unmapped_area,
     mmap_region,
     page_align,
@@ -77,11 +78,13 @@ from youcpu.kernel.mm.mmap import (
 from youcpu.kernel.mm.mremap import do_mremap
 from youcpu.kernel.mm.uaccess import copy_to_user
 from youcpu.kernel.mm.vm_area import (
+    VM_ACCOUNT,
     VM_DONTCOPY,
     VM_DONTDUMP,
     VM_EXEC,
     VM_GROWSDOWN,
     VM_HUGEPAGE,
+    VM_IO,
     VM_LOCKED,
     VM_LOCKONFAULT,
     VM_MAYEXEC,
@@ -89,10 +92,12 @@ from youcpu.kernel.mm.vm_area import (
     VM_MAYWRITE,
     VM_NOHUGEPAGE,
     VM_NORESERVE,
+    VM_PFNMAP,
     VM_RAND_READ,
     VM_READ,
     VM_SEQ_READ,
     VM_SHARED,
+    VM_SPECIAL,
     VM_WIPEONFORK,
     VM_WRITE,
     VmArea,
@@ -298,13 +303,20 @@ def brk(task: Task, brk: Addr) -> Addr:
         above = mm.areas.after(old_end)
         if above is not None and new_end + PAGE_SIZE > above.lowest():
             return mm.brk
-        flags = VM_READ | VM_WRITE | MAY_ALL
         try:
-            mmap_region(mm, old_end, new_end - old_end, flags, None, 0, "[heap]")
+            _grow_heap(mm, old_end, new_end)
         except KernelError:
             return mm.brk
     mm.brk = brk
     return brk
+
+
+def _grow_heap(mm: MM, start: int, end: int) -> None:
+    """do_brk_flags(): the heap stays apart from what lies below its start. Raises ENOMEM."""
+    flags = VM_READ | VM_WRITE | VM_ACCOUNT | MAY_ALL
+    check_limits(mm, (end - start) >> PAGE_SHIFT, flags)
+    area = VmArea(start, end, flags, start >> PAGE_SHIFT)
+    mm.add_area(area, merge_below=start > page_align(mm.start_brk))
 
 
 @syscall(28, partial="hints are taken and have no effect")
@@ -330,13 +342,17 @@ def madvise(task: Task, addr: Addr, length: Size, advice: Madvice) -> Int:
 
 def _advise(mm: MM, area: VmArea, start: int, end: int, advice: int) -> None:
     if advice in _MADV_DISCARD:
-        if area.flags & VM_LOCKED and advice != MADV_DONTNEED_LOCKED:
+        if (area.flags & VM_LOCKED and advice != MADV_DONTNEED_LOCKED) or area.flags & VM_PFNMAP:
             raise KernelError(Errno.EINVAL)
-        if advice == MADV_FREE and area.file is not None:
+        if advice == MADV_FREE and (area.file is not None or area.special is not None):
             raise KernelError(Errno.EINVAL)
         mm.zap_range(start, end)
     elif advice in _MADV_FLAGS:
         on, off = _MADV_FLAGS[advice]
+        if (advice == MADV_DODUMP and area.flags & VM_SPECIAL) or (
+            advice == MADV_DOFORK and area.flags & VM_IO
+        ):
+            raise KernelError(Errno.EINVAL)
         if advice == MADV_WIPEONFORK and (area.file is not None or area.flags & VM_SHARED):
             raise KernelError(Errno.EINVAL)
         change_flags(mm, area, start, end, area.flags & ~off | on)
@@ -433,7 +449,8 @@ def _lock(task: Task, addr: int, length: int, lock: int) -> int:
             raise KernelError(Errno.ENOMEM)
         low, high = max(start, area.start), min(end, area.end)
         flags = area.flags & ~(VM_LOCKED | VM_LOCKONFAULT) | lock
-        change_flags(task.mm, area, low, high, flags)
+        if not area.flags & VM_SPECIAL:
+            change_flags(task.mm, area, low, high, flags)
         position = high
     if position < end or (lock == VM_LOCKED and not populate(task.mm, start, end)):
         raise KernelError(Errno.ENOMEM)

@@ -42,6 +42,7 @@ from youcpu.kernel.rlimit import (
     RLIMIT_STACK,
 )
 from youcpu.kernel.syscalls.table import syscall
+from youcpu.kernel.syscalls.wait import pack_rusage
 from youcpu.kernel.time import NS, write_timespec
 from youcpu.kernel.vfs.iov_iter import IovIter
 
@@ -190,13 +191,22 @@ def getrusage(task: Task, who: RusageWho, usage: RusagePtr) -> Int:
     if who not in (-1, 0, 1):
         raise KernelError(Errno.EINVAL)
     group = task.group
-    words = [0] * 18
-    if who != -1:
-        ran = task.kernel.clock.monotonic_ns() - group.start_ns
-        words[0], words[1] = ran // NS, ran % NS // 1000
-        words[4] = task.mm.resident_pages() * 4
-        words[8], words[9] = group.minor_faults, group.major_faults
-    copy_to_user(task, usage, struct.pack("<18q", *words))
+    if who == -1:  # RUSAGE_CHILDREN
+        image = pack_rusage(
+            group.children_cpu_ns, group.children_minor_faults, group.children_major_faults,
+            group.children_max_rss_pages, [0, 0],
+        )  # fmt: skip
+    else:
+        cpu_ns = group.cpu_time() if who == 0 else task.kernel.scheduler.cpu_time(task)
+        switches = task.sched.switches
+        if who == 0:
+            switches = [
+                group.switches[kind] + sum(thread.sched.switches[kind] for thread in group.threads)
+                for kind in (0, 1)
+            ]
+        rss = max(group.max_rss_pages, task.mm.resident_pages())
+        image = pack_rusage(cpu_ns, group.minor_faults, group.major_faults, rss, switches)
+    copy_to_user(task, usage, image)
     return 0
 
 
@@ -337,7 +347,9 @@ def getcpu(task: Task, cpu: UIntOut, node: UIntOut, tcache: Addr) -> Int:
 # -- prctl -------------------------------------------------------------------------------------
 
 
-@syscall(157, partial="names, dumpable, death signal, timer slack, no_new_privs, bounding set")
+@syscall(
+    157, partial="names, dumpable, death signal, subreaper, timer slack, no_new_privs, bounding set"
+)
 def prctl(
     task: Task, option: PrctlOption, a2: PrctlArg2, a3: PrctlArg3, a4: PrctlArg4, a5: PrctlArg5
 ) -> Int:
@@ -375,6 +387,10 @@ def prctl(
             if a2 > 40:
                 raise KernelError(Errno.EINVAL)
             return 1
+        case 36:  # PR_SET_CHILD_SUBREAPER
+            task.group.subreaper = bool(a2)
+        case 37:  # PR_GET_CHILD_SUBREAPER
+            put_user(task, a2, int(task.group.subreaper), 4)
         case 7 | 21:  # PR_GET_KEEPCAPS, PR_GET_SECCOMP
             return 0
         case _:

@@ -88,15 +88,6 @@ class Dentry:
                     place.parent.children = WeakValueDictionary()
                 place.parent.children[place.name] = place
 
-    def below(self, ancestor: Dentry) -> bool:
-        """Whether this is `ancestor` or lies under it, within one mount."""
-        place: Dentry | None = self
-        while place is not None:
-            if place is ancestor:
-                return True
-            place = place.parent
-        return False
-
 
 class DentryRing:
     """Keeps the last RING dentries alive."""

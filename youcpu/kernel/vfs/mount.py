@@ -254,7 +254,3 @@ class Vfs:
         while dentry.parent is not None:
             dentry = dentry.parent
         return next((mount.number for mount in self.mounts if mount.root is dentry), 0)
-
-    def path_of(self, mount: Mount, root: Dentry) -> bytes:
-        """Where a mount lies, as seen from `root`."""
-        return d_path(mount.root, root)[0]

@@ -152,7 +152,7 @@ class PipeInode(Inode):
 
     def open(self, dentry: Dentry, flags: int, task: Task) -> File:
         """By its magic link in /proc/PID/fd: as a FIFO."""
-        return _open_pipe(self.pipe, dentry, flags, task)
+        return _open_pipe(self.pipe, dentry, flags, task, wait=False)
 
 
 class PipeFile(File):
@@ -304,12 +304,15 @@ def open_fifo(inode: MemNode | RwNode, dentry: Dentry, flags: int, task: Task) -
     return _open_pipe(pipe, dentry, flags, task)
 
 
-def _open_pipe(pipe: Pipe, dentry: Dentry, flags: int, task: Task) -> File:
-    """fifo_open(): wait for the other end. A wait is remembered by task.restart."""
+def _open_pipe(pipe: Pipe, dentry: Dentry, flags: int, task: Task, wait: bool = True) -> File:
+    """fifo_open(): wait for the other end, but for a pipe opened through /proc/PID/fd.
+
+    A wait is remembered by task.restart.
+    """
     access = flags & O_ACCMODE
     if access == O_RDWR:
         return PipeFile(dentry, flags, pipe)
-    if access == O_WRONLY and flags & O_NONBLOCK and not pipe.readers:
+    if wait and access == O_WRONLY and flags & O_NONBLOCK and not pipe.readers:
         raise KernelError(Errno.ENXIO)
     waiting = task.restart
     if isinstance(waiting, PipeFile) and waiting.pipe is pipe:
@@ -319,7 +322,7 @@ def _open_pipe(pipe: Pipe, dentry: Dentry, flags: int, task: Task) -> File:
         file = PipeFile(dentry, flags, pipe)
         pipe.queue.wake_up()
     others = pipe.writers if access == O_RDONLY else pipe.readers
-    if others or flags & O_NONBLOCK:
+    if others or not wait or flags & O_NONBLOCK:
         return file
     task.restart = file
     raise Blocked(pipe.queue)

@@ -25,6 +25,7 @@ class ProcFs(SuperBlock):
 
     def __init__(self, kernel: Kernel) -> None:
         super().__init__(kernel, "proc", _host_dev(), PROC_SUPER_MAGIC)
+        self.blksize = 1024
         self.root = ProcRoot(self)
 
 
@@ -77,7 +78,9 @@ class SeqFile(File):
 
     def pread(self, count: int, offset: int) -> bytes:
         if offset == 0 or self._data is None:
-            self._data = self.inode.content(self.inode.target)
+            data = self.inode.content(self.inode.target)
+            self.recharge(len(self._data or b""), len(data))
+            self._data = data
         return self._data[offset : offset + count]
 
     def pwrite(self, data: bytes, offset: int) -> int:

@@ -48,6 +48,8 @@ class SuperBlock:
         self.read_only = read_only
         #: Directories may be exchanged by others: look them up anew each time.
         self.revalidate = False
+        #: What stat(2) recommends for I/O.
+        self.blksize = 4096
         #: MS_NOEXEC
         self.noexec = False
         # Numbers of pipes and the like look as on a running system: five digits.
