@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 
 from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import AT_FDCWD
@@ -17,7 +18,10 @@ from youcpu.kernel.exec.exec import do_execveat_common, finish
 from youcpu.kernel.exec.load_elf import STACK_TOP, load_elf_image
 from youcpu.kernel.exec.stages import stage_sink
 from youcpu.kernel.kernel import Kernel
+from youcpu.kernel.mm.paging_limits import PagingLimits
 from youcpu.kernel.rlimit import RLIMIT_STACK, Rlimits
+from youcpu.kernel.sched import make_policy
+from youcpu.kernel.sched.policy import Tunables
 from youcpu.kernel.syscalls import load_all
 from youcpu.kernel.task import RUNNING, Task, ThreadGroup
 from youcpu.kernel.vfs.binfmt_fs import mount_binfmt_misc
@@ -25,6 +29,7 @@ from youcpu.kernel.vfs.fdtable import FdTable
 from youcpu.kernel.vfs.mount import MountOptions
 from youcpu.kernel.vfs.namei import LOOKUP_FOLLOW, FsStruct, path_lookup
 from youcpu.record import field, record
+from youcpu.trace.events import Event, FramesEvent
 from youcpu.trace.tracer import Tracer
 
 #: PID of the first program; its parent is the machine's init, 1.
@@ -55,6 +60,11 @@ class MachineOptions:
     cwd: bytes | None = None
     timeout_s: float | None = None
     personality: int = 0
+    #: Less RAM for programs than there is, and swap; None: no limit.
+    paging: PagingLimits | None = None
+    #: Scheduling policy (kernel/sched/policies.py) and what may be set of it.
+    policy: str = "eevdf"
+    tunables: Tunables = field(default_factory=Tunables)
     #: binfmt_misc rules, registered before the first program is executed.
     binfmt: tuple[bytes, ...] = ()
     rlimits: Rlimits = field(default_factory=Rlimits)
@@ -70,7 +80,8 @@ class Machine:
         self.ram = Ram(options.memory)
         self.cpu = Cpu(self.ram)
         epoch = time.time_ns() if options.epoch_ns is None else options.epoch_ns
-        self.kernel = Kernel(self.ram, self.cpu, epoch, options.seed, self.tracer)
+        self.kernel = Kernel(self.ram, self.cpu, epoch, options.seed, self.tracer, options.paging)
+        self.kernel.scheduler.policy = make_policy(options.policy, options.tunables)
         if options.aslr:
             self.kernel.enable_aslr()
         self.kernel.vfs.mount_all(MountOptions(options.rootfs, options.writable))
@@ -84,13 +95,15 @@ class Machine:
         kernel = self.kernel
         options = self.options
         cred = Credentials.of(os.getuid(), os.getgid(), tuple(os.getgroups()))
-        pid = kernel.alloc_pid(FIRST_PID)
+        pid = kernel.alloc_pid(None if kernel.first_pid else FIRST_PID)
         group = ThreadGroup(pid, cred, options.rlimits)
         # As a job of a shell whose session is init's: a group of its own, no session leader.
         group.parent, group.sid = kernel.init, kernel.init.sid
         kernel.init.children.append(group)
-        kernel.first_pid = pid
-        kernel.terminal_sid, kernel.foreground_pgid = group.sid, pid
+        if not kernel.first_pid:
+            kernel.first_pid = pid
+            kernel.terminal_sid, kernel.foreground_pgid = group.sid, pid
+        group.start_ns = kernel.clock.monotonic_ns()
         root = kernel.vfs.root
         files = FdTable()
         for fd in range(3):
@@ -141,6 +154,46 @@ class Machine:
                 self.kernel.binfmt_misc.register(task, rule)
             except KernelError as error:
                 raise RuleRefused(rule, error.errno) from None
+
+    def set_nice(self, pid: int, nice: int) -> None:
+        """The nice value of a program."""
+        self.kernel.tasks[pid].nice = nice
+
+    def execute_beside(
+        self, path: bytes, argv: list[bytes], envp: list[bytes], nice: int = 0
+    ) -> Task:
+        """execve one more program, which runs together with the first. Raises KernelError."""
+        kernel, cpu = self.kernel, self.cpu
+        first = kernel.scheduler.current
+        assert first is not None
+        registers = cpu.snapshot()
+        task = self.new_task()
+        try:
+            bprm = do_execveat_common(
+                task, AT_FDCWD, path, KernelArguments(argv), KernelArguments(envp), 0,
+                task.group.rlimits.soft(RLIMIT_STACK), load_elf_image, stage_sink(task),
+            )  # fmt: skip
+            finish(bprm)
+            task.cpu_state = cpu.snapshot()
+            task.nice = nice
+        finally:
+            cpu.load(registers)
+            cpu.flush_tlb()
+        kernel.scheduler.wake_up_new(first, task)
+        return task
+
+    def snapshot_frames(self, after_ns: int, take: Callable[[Event], None]) -> None:
+        """Give `take` a FramesEvent once so much virtual time has passed."""
+        from youcpu.kernel.mm.frame_report import frame_users
+
+        kernel = self.kernel
+
+        def fire() -> None:
+            task = next(iter(kernel.tasks.values()), None)
+            if task is not None:
+                take(FramesEvent(task.pid, kernel.clock.realtime_ns(), frame_users(task)))
+
+        kernel.timers.add(kernel.clock.monotonic_ns() + after_ns, fire)
 
     def run(self) -> int:
         """Run until all programs have ended; wait status of the first. Raises TimeLimit."""

@@ -331,5 +331,13 @@ CASES = [
     call('shmdt', 5),
     call('ioprio_get', 9, 9),
     call('getsockopt', 99, 1, 3, BASE, BASE + 8),
+    call('flistxattr', 3, BASE, 0),
+    call('listxattr', BASE, BASE + 64, 0, memory=PASSWD),
+    call('getxattr', BASE, BASE + 16, BASE + 64, 0, memory=PASSWD.ljust(16) + b'user.x\0'),
+    call('setgroups', 0, 0),
+    call('getgroups', 0, BASE),
+    call('setgroups', 2, BASE, memory=ints(5, 6)),
+    call('getgroups', 0, BASE),
+    call('getgroups', 2, BASE),
 ]
 # fmt: on

@@ -5,10 +5,12 @@ Registration (errno, the entry's file), then execs of random files under the rul
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -152,3 +154,39 @@ def compare_execs(
             told = (verdict.at_flags, verdict.execfd, verdict.execfn, verdict.comm, verdict.argv)
             assert told == answer.told(), (SEED, number, content, rules)
         path.unlink()
+
+
+def test_the_live_rules_count(tmp_path: Path) -> None:
+    """`list` shows what the kernel has, and `shebang` answers with it."""
+    if shutil.which("unshare") is None:
+        pytest.skip("unshare(1) is missing")
+    file = tmp_path / "a.zz"
+    file.write_text("zz")
+    file.chmod(0o755)
+    youcpu = f"{sys.executable} -m youcpu"
+    script = (
+        f"mount -t binfmt_misc none {MOUNT.decode()} || exit 77\n"
+        f"echo ':zz:M:1:z::/bin/echo:P' > {MOUNT.decode()}/register\n"
+        f"echo ':off:E::off::/bin/echo:' > {MOUNT.decode()}/register\n"
+        f"echo 0 > {MOUNT.decode()}/off\n"
+        f"{youcpu} binfmt-misc list --json\n{youcpu} shebang --json {file} x\n{file} x"
+    )
+    result = subprocess.run(
+        ["unshare", "-Urm", "sh", "-c", script],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    if result.returncode == 77 or b"unshare" in result.stderr:
+        pytest.skip(f"not allowed here: {result.stderr.decode().strip()}")
+    decoder = json.JSONDecoder()
+    text = result.stdout.decode()
+    listed, end = decoder.raw_decode(text)
+    verdict, end = decoder.raw_decode(text, end + 1)
+    rules = {rule["name"]: rule for rule in listed["rules"] if rule["state"] != "configured"}
+    assert (rules["zz"]["state"], rules["off"]["state"]) == ("enabled", "disabled")
+    assert (rules["zz"]["magic"], rules["zz"]["offset"], rules["zz"]["flags"]) == ("7a", 1, "P")
+    assert verdict["chain"][0]["rule"] == "zz"
+    # What echo got is what it prints, but for its own name.
+    assert " ".join(verdict["argv"][1:]) == f"{file} {file} x"
+    assert text[end:].strip() == f"{file} {file} x"

@@ -1,6 +1,7 @@
-"""500 seeded malformed ELF files: what the ELF handlers refuse, against the host's own kernel.
+"""Seeded malformed ELF files against the host's own kernel.
 
-A file that the host ran, or killed after the point of no return, must come out as "exec".
+500 in a dry run: one that the host ran, or killed after the point of no return, must come
+out as "exec". 300 more run on the machine: errno, signal or exit code must be the host's.
 """
 
 from __future__ import annotations
@@ -8,12 +9,15 @@ from __future__ import annotations
 import json
 import os
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from exec_host import FIXTURES, HostKernel, compile_c
 
 from youcpu.dry_run import DryRun
+from youcpu.kernel.exec.binprm import ExecError
+from youcpu.machine import Machine, MachineOptions
 
 SEED = 611
 SIZES = (1, 2, 4, 8)
@@ -117,3 +121,72 @@ def test_elf_files_as_the_host(tmp_path: Path, request: pytest.FixtureRequest) -
             refused += got is not None
             path.unlink()
     assert count // 10 < refused < count - count // 10
+
+
+def on_the_machine(path: Path) -> tuple[str, object]:
+    """("errno", name), ("signal", number) or ("exit", code) of a run of our own."""
+    options = MachineOptions(memory=1 << 30, cwd=os.fsencode(path.parent), timeout_s=20)
+    machine = Machine(options)
+    try:
+        machine.execute(os.fsencode(path), [b"e"], [])
+        status = machine.run()
+    except ExecError as error:
+        return ("signal", 11) if error.fatal else ("errno", error.errno.name)
+    finally:
+        machine.close()
+    return ("signal", status & 0x7F) if status & 0x7F else ("exit", status >> 8)
+
+
+def wants_too_much(image: bytes) -> bool:
+    """A PT_LOAD beyond our RAM: the host has more, and its overcommit decides."""
+    count = int.from_bytes(image[56:58], "little")
+    start = int.from_bytes(image[32:40], "little")
+    sizes = (
+        int.from_bytes(image[at + 40 : at + 48], "little")
+        for at in range(start, start + 56 * min(count, 4), 56)
+    )
+    return any(1 << 30 <= size < 1 << 47 for size in sizes)
+
+
+def test_elf_files_run_as_on_the_host(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """How the files end: exit code or signal, also after the point of no return."""
+    launch = compile_c("launch", tmp_path)
+    directory = tmp_path / "w"
+    directory.mkdir()
+    images = Images(directory, SEED + 1)
+    count = 5_000 if request.config.getoption("--long") else 300
+    ends: Counter[str] = Counter()
+    with HostKernel(launch, directory) as host:
+        for number in range(count):
+            path = directory / f"e{number}"
+            image = images.image()
+            path.write_bytes(image)
+            path.chmod(0o755)
+            answer = host.execve(os.fsencode(path), [b"e"])
+            expected: tuple[str, object] = ("exit", answer.exit)
+            if answer.errno:
+                expected = ("errno", answer.errno)
+            elif answer.signal:
+                expected = ("signal", answer.signal)
+            got = on_the_machine(path)
+            spoilt = directory / "spoilt"
+            interpreter = spoilt.read_bytes() if spoilt.exists() else b"\0" * 64
+            path.unlink()
+            if got != expected and (wants_too_much(image) or wants_too_much(interpreter)):
+                ends["too much"] += 1
+                continue
+            if got != expected and far_beyond_the_end(image):
+                ends["offset"] += 1
+                continue
+            assert got == expected, (SEED, number, image.hex())
+            ends[expected[0]] += 1
+    assert min(ends["exit"], ends["signal"]) > count // 8
+    assert ends["too much"] + ends["offset"] < count // 20
+
+
+def far_beyond_the_end(image: bytes) -> bool:
+    """A PT_LOAD from beyond what the host's file system can hold (s_maxbytes): it says so."""
+    return any(
+        1 << 40 <= int.from_bytes(image[at + 8 : at + 16], "little") < 1 << 63
+        for at in (PHDR, PHDR + 56)
+    )

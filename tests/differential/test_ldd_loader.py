@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,3 +121,64 @@ def test_symbols_bind_as_the_loader_binds_them() -> None:
                 compared += 1
                 assert binding.target.path in real[key], (program, key)
     assert compared > 100
+
+
+LIBRARIES = {  # name: (directory, what it needs, linker options)
+    "libdeep.so": ("deep", [], []),
+    "libb.so": ("b", ["libdeep.so"], ["-Wl,--disable-new-dtags", "-Wl,-rpath,$ORIGIN/../deep"]),
+    "libc1.so": ("c", ["libb.so"], ["-Wl,--enable-new-dtags", "-Wl,-rpath,$ORIGIN/../b"]),
+    "libtwin.so": ("twin", [], []),
+}
+MAINS = {
+    "rpath": ["-Wl,--disable-new-dtags", "-Wl,-rpath,$ORIGIN/b:$ORIGIN/c:$ORIGIN/deep"],
+    "runpath": ["-Wl,--enable-new-dtags", "-Wl,-rpath,${ORIGIN}/b:$ORIGIN/c"],
+    "plain": [],
+}
+
+
+@pytest.fixture(scope="module")
+def linked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Libraries in directories of their own, and programs that find them by different rules."""
+    if shutil.which("gcc") is None:
+        pytest.skip("no gcc to link test programs with")
+    top = tmp_path_factory.mktemp("linked")
+    (top / "empty.c").write_text("void nothing(void) {}\n")
+    (top / "main.c").write_text("int main(void) { return 0; }\n")
+    for name, (directory, needs, options) in LIBRARIES.items():
+        (top / directory).mkdir(exist_ok=True)
+        _link(
+            top,
+            top / directory / name,
+            "empty.c",
+            needs,
+            [*options, "-shared", f"-Wl,-soname,{name}"],
+        )
+    for name, options in MAINS.items():
+        _link(top, top / name, "main.c", ["libc1.so", "libb.so"], options)
+    # A second file of the same soname, which comes first by LD_LIBRARY_PATH.
+    (top / "first").mkdir()
+    shutil.copy(top / "b" / "libb.so", top / "first" / "libb.so")
+    return top
+
+
+def _link(top: Path, output: Path, source: str, needs: list[str], options: list[str]) -> None:
+    libraries = [str(top / LIBRARIES[name][0] / name) for name in needs]
+    unresolved = ["-Wl,--allow-shlib-undefined", "-Wl,--no-as-needed"]
+    command = ["gcc", "-o", str(output), str(top / source), *unresolved, *options, *libraries]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("program", list(MAINS))
+@pytest.mark.parametrize("library_path", ["", "first", "first:c:deep", "c:b:deep", "nowhere:"])
+@pytest.mark.parametrize("preload", ["", "twin/libtwin.so"])
+def test_search_rules(
+    linked: Path, program: str, library_path: str, preload: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directories = ":".join(str(linked / d) if d else "" for d in library_path.split(":"))
+    monkeypatch.setenv("LD_LIBRARY_PATH", directories if library_path else "")
+    preloaded = str(linked / preload) if preload else ""
+    process = process_of(str(linked / program), Tree("/"), None, preloaded, False)
+    monkeypatch.setenv("LD_PRELOAD", preloaded)
+    real = [row for row in real_libraries(str(linked / program)) if row[1] != LOADER]
+    own = [row for row in our_libraries(process) if row[1] != LOADER]
+    assert sorted(own) == sorted(real)

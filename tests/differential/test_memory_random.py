@@ -144,7 +144,7 @@ class Sequence:
             case 0:
                 self.call(FTRUNCATE, fd, offset if self.random.random() < 0.7 else offset & -PAGE)
             case 1:
-                # From the window itself into the file; tmpfs of 6.16+ grows a file by an EFAULT too.
+                # From the window into the file; tmpfs of 6.16+ grows a file by an EFAULT too.
                 source = LOW + self.random.randrange(PAGES * PAGE)
                 if not any("sig" in self.read(source + index) for index in (0, 2999)):
                     self.call(PWRITE64, fd, source, 3000, offset)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
+import re
 from pathlib import Path
 
 import identity
 import pytest
+from jsonschema import Draft202012Validator
 
 FIXTURES = Path(__file__).parent.parent.parent / "fixtures" / "elf"
 MORE_FLAGS = ["-t", "-t -W", "-g", "-D -s", "-D -r -W", "-s -T", "--sym-base=16 -s", "-c -h"]
@@ -41,3 +44,21 @@ def test_sample_of_the_machine_is_identical(directory: str, request: pytest.Fixt
     files = random.Random(5).sample(files, min(count, len(files)))
     for flag, (same, all_) in identity.compare(files, ["-a", "-a -W"], show=3).items():
         assert same >= LEAST * all_, f"{flag}: {same} of {all_} identical"
+
+
+def test_json_of_fixtures_and_sample_is_valid() -> None:
+    """Every document keeps to the schema, and has as many symbols as GNU's text."""
+    schema = FIXTURES.parent.parent / "docs" / "schema" / "readelf.json"
+    validator = Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
+    sample = [f for f in identity.elf_files(["/usr/bin"]) if Path(f).stat().st_size < 1 << 20]
+    for file in [
+        *identity.elf_files([str(FIXTURES)]),
+        *random.Random(9).sample(sample, min(8, len(sample))),
+    ]:
+        document = json.loads(identity.ours(["-a", "--json"], file))
+        validator.validate(document)
+        count = sum(
+            len(table["entries"]) for entry in document["files"] for table in entry["symbols"]
+        )
+        text = identity.gnu(["-s", "-W"], file).decode("latin-1")
+        assert count == len(re.findall(r"^ *\d+: [0-9a-f]{8}", text, flags=re.M)), file

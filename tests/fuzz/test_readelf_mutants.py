@@ -12,6 +12,9 @@ import pytest
 from elf_mutants import mutants
 from jsonschema import Draft202012Validator
 
+from youcpu.cli import run_typer
+from youcpu.commands import disasm, ldd
+
 SCHEMA = Path(__file__).parent.parent.parent / "docs" / "schema" / "readelf.json"
 SECONDS, MEGABYTES = 5, 200
 VIEWS = (
@@ -69,3 +72,19 @@ def test_exit_codes_of_mutants(youcpu: object, tmp_path: Path) -> None:
         result = youcpu("readelf", "-a", str(file))  # type: ignore[operator]
         assert result.returncode in (0, 1), what
         assert b"Traceback" not in result.stderr, what
+
+
+@pytest.mark.parametrize("command", ["ldd", "disasm"])
+def test_ldd_and_disasm_of_mutants(
+    command: str, request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 0 or 1 and no exception; all that disasm and ldd can be asked for."""
+    module = {"ldd": ldd, "disasm": disasm}[command]
+    options = ["--symbols", "--min-glibc"] if command == "ldd" else ["--fields", "--bits"]
+    file = tmp_path / "mutant"
+    for what, data in mutants(count(request) // 4, seed=14):
+        file.write_bytes(data)
+        started = time.monotonic()
+        assert run_typer(module.command, [str(file), *options], command, True) in (0, 1), what
+        assert time.monotonic() - started < SECONDS, what
+        assert "Traceback" not in capsys.readouterr().err, what

@@ -26,7 +26,7 @@ class Capture:
     fewer where memory ends (empty: EFAULT).
     """
 
-    __slots__ = ("fd_path", "limit", "raw", "read", "result", "verbose")
+    __slots__ = ("fd_path", "limit", "raw", "read", "result", "stack_pointer", "verbose")
 
     def __init__(
         self,
@@ -34,12 +34,15 @@ class Capture:
         fd_path: Callable[[int], bytes | None] | None = None,
         limit: int = 32,
         verbose: bool = False,
+        stack_pointer: Callable[[], int] = int,
     ) -> None:
         """`fd_path`: path of a descriptor (None: not open), only if someone wants to see it.
 
-        `limit`: bytes of a buffer, elements of an array that are shown; `verbose`: vectors in full.
+        `limit`: bytes of a buffer, elements of an array that are shown; `verbose`: vectors in
+        full. `stack_pointer`: RSP of the program at the call.
         """
         self.read = read
+        self.stack_pointer = stack_pointer
         self.fd_path = fd_path
         self.limit = limit
         self.verbose = verbose

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from youcpu.abi import socket
 from youcpu.abi.args import Capture, Flags, Marker, OneOf, UnsignedInt
-from youcpu.abi.args_process import IntPointer
+from youcpu.abi.args_process import DescriptorPair
 from youcpu.abi.sockaddr import sockaddr_value
 from youcpu.abi.values import Address, Array, Call, Changed, Either
 
@@ -97,6 +97,6 @@ ShutdownHow = Annotated[int, OneOf(socket.SHUT_NAMES)]
 SocketLevel = Annotated[int, OneOf(socket.SOL_NAMES)]
 SocketOption = Annotated[int, OneOf(socket.SO_NAMES)]
 #: socketpair(2): two descriptors.
-SocketPairPtr = Annotated[int, IntPointer(count=2)]
+SocketPairPtr = Annotated[int, DescriptorPair()]
 #: accept4(2)
 SocketFlags = Annotated[int, Flags(socket.SOCK_FLAG_NAMES)]

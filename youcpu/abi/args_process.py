@@ -16,6 +16,7 @@ from youcpu.abi.args import (
     Record,
     SignedInt,
     UnsignedInt,
+    descriptor,
 )
 from youcpu.abi.args_time import timeval
 from youcpu.abi.structs import Rlimit, Rusage, SchedParam, Sysinfo, Utsname
@@ -142,6 +143,20 @@ class IntPointer(Marker):
         )
 
 
+class DescriptorPair(IntPointer):
+    """pipe(2), socketpair(2): two descriptors."""
+
+    def __init__(self) -> None:
+        super().__init__(count=2)
+
+    def capture(self, index: int, call: Capture) -> object:
+        found = super().capture(index, call)
+        if call.fd_path is None or not isinstance(found, Array):
+            return found
+        numbers = (number for number in found.items if isinstance(number, int))
+        return Array(tuple(descriptor(call, number) for number in numbers))
+
+
 class Groups(Marker):
     """List of group ids."""
 
@@ -151,10 +166,10 @@ class Groups(Marker):
     def capture(self, index: int, call: Capture) -> object:
         address = call.raw[index]
         count = call.result if self.at_exit else call.raw[index - 1] & 0xFFFFFFFF
-        if call.failed or count is None or (self.at_exit and not call.raw[index - 1]):
+        if call.failed or count is None or not address:
             return Address(address)
-        if not count or not address:
-            return Array(()) if address else Address(0)
+        if not count:
+            return Array(())
         data = call.read(address, 4 * min(count, call.limit))
         if len(data) < 4:
             return Address(address)
@@ -295,7 +310,7 @@ TimePtr = Annotated[int, TimePointer()]
 #: Pointer to a long that the call fills in.
 LongOut = Annotated[int, IntPointer(size=8)]
 #: pipe(2): two descriptors.
-PipeFdsPtr = Annotated[int, IntPointer(count=2)]
+PipeFdsPtr = Annotated[int, DescriptorPair()]
 RobustListPtr = Annotated[int, Pointer()]
 RseqPtr = Annotated[int, Pointer()]
 #: getgroups(2): the result says how many; setgroups(2): the argument before it.

@@ -8,7 +8,7 @@ from typing import Annotated
 from youcpu.abi import poll, signal, time
 from youcpu.abi.args import Capture, Flags, Marker, OneOf, Record, SignedInt, signed_int
 from youcpu.abi.structs import Sigaction, SigaltStack
-from youcpu.abi.values import Address, Array, Choice, Mask, Struct
+from youcpu.abi.values import Address, Array, Choice, Mask, Remark, Struct
 
 
 class SignalNumber(SignedInt):
@@ -16,6 +16,25 @@ class SignalNumber(SignedInt):
 
     def capture(self, index: int, call: Capture) -> object:
         return signal_choice(signed_int(call.raw[index]))
+
+    def captured_result(self, result: int, call: Capture) -> tuple[object, Remark | None]:
+        name = signal.SIG_NAMES.name(result)
+        return result, Remark({"": name}) if name else None
+
+
+class SignalFrame(Marker):
+    """rt_sigreturn(2) has no argument: the frame on the stack says what mask comes back."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        # The handler's return popped the frame's first word; the rest is struct ucontext.
+        data = call.exactly(call.stack_pointer() + _UC_SIGMASK, 8)
+        if data is None:
+            return Address(call.stack_pointer())
+        return Struct({"mask": Mask(int.from_bytes(data, "little"))})
+
+
+#: uc_flags, uc_link, uc_stack, then 256 bytes of registers.
+_UC_SIGMASK = 8 + 8 + 24 + 256
 
 
 def signal_choice(number: int) -> Choice:
@@ -101,6 +120,8 @@ class MaskAndSize(Marker):
         return Struct({"sigmask": shown, "sigsetsize": size})
 
 
+#: Not in a register: what rt_sigreturn(2) finds on the stack.
+SignalFramePtr = Annotated[int, SignalFrame()]
 Signal = Annotated[int, SignalNumber()]
 SigprocmaskHow = Annotated[int, OneOf(signal.SIGPROCMASK_NAMES)]
 SigactionIn = Annotated[int, Record(Sigaction.SIZE, sigaction_value)]

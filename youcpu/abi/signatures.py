@@ -125,7 +125,7 @@ setfsuid: Uid
 setfsgid: Gid
 getsid: Pid
 rt_sigpending: SigsetOut Size
-rt_sigtimedwait: SigsetIn SiginfoOut TimespecIn Size
+rt_sigtimedwait: SigsetIn SiginfoOut TimespecIn Size -> Signal
 rt_sigqueueinfo: Pid Signal SiginfoIn
 rt_sigsuspend: SigsetIn Size
 sigaltstack: StackIn StackOut

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from youcpu.launch import (
     FAILED,
@@ -38,6 +39,7 @@ the host's files; what it writes lands in an overlay that is gone at the end."""
 OPTIONS = [
     Option("-q --quiet", "Run without tracing."),
     Option("-o --output", "Write the trace to FILE.", "FILE"),
+    Option("-f --follow", "With -o: a pid before each line; -ff: FILE.PID for each process."),
     Option("-e --expression", "trace=SET, signal=SET, status=SET, as strace's.", "EXPR", many=True),
     Option("-s --string-size", "Show at most N bytes of a string (32).", "N"),
     Option("-y --paths", "Show the paths behind descriptors."),
@@ -143,7 +145,9 @@ def _listen(tracer: Tracer, parsed: Parsed) -> None:
     from youcpu.render.trace_sinks import make_sinks
 
     shown = trace_options(parsed)
-    stream = _open_output(parsed.value("output") or "")
+    name = parsed.value("output") or ""
+    apart = parsed.count("follow") > 1 and bool(name)
+    stream = sys.stderr if apart else _open_output(name)
     # Where the program writes to the same place, each line goes out at once.
     together = stream is sys.stderr and (stream.isatty() or same_place(1, 2))
     shown.buffered = not together
@@ -152,6 +156,11 @@ def _listen(tracer: Tracer, parsed: Parsed) -> None:
     tracer.verbose = parsed.flag("verbose") or shown.json
     tracer.fd_paths = parsed.flag("paths")
     tracer.only_syscalls(shown.filters.syscalls)
+    if apart:
+        from youcpu.render.per_process import PerProcessSink
+
+        tracer.add(PerProcessSink(partial(_open_own, name), shown))
+        return
     for sink in make_sinks(_writer(stream), shown):
         tracer.add(sink)
 
@@ -188,11 +197,16 @@ def wants_color(when: str, stream: TextIO) -> bool:
     return stream.isatty() and not plain
 
 
-def _open_output(name: str) -> TextIO:
+def _open_own(name: str, pid: int) -> TextIO:
+    """-ff: the file of one process."""
+    return _open_output(f"{name}.{pid}", "a")
+
+
+def _open_output(name: str, mode: Literal["w", "a"] = "w") -> TextIO:
     if not name:
         return sys.stderr
     try:
-        return open(name, "w", encoding="utf-8", errors="backslashreplace")
+        return open(name, mode, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise Failure(f"{name}: {error.strerror}", FAILED) from None
 
@@ -216,7 +230,8 @@ def _line_options(parsed: Parsed) -> LineOptions:
     if limit < 0:
         raise UsageError(f"-s {limit}: a length is wanted")
     style = Style(string_limit=limit, verbose=parsed.flag("verbose"))
-    return LineOptions(style, timestamps=times, durations=parsed.flag("durations"))
+    pids = "always" if parsed.flag("follow") and parsed.flag("output") else "bracketed"
+    return LineOptions(style, timestamps=times, durations=parsed.flag("durations"), pids=pids)
 
 
 def _watch_instructions(parsed: Parsed) -> Callable[[Machine], None]:

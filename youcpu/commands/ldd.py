@@ -1,4 +1,4 @@
-"""Which libraries the dynamic linker would load for a program, and why; nothing is run.
+"""Which libraries the dynamic linker would load, and why.
 
 Stage: file
 """
@@ -90,9 +90,7 @@ def process_of(
     except FormatError as error:
         from youcpu.formats.identify import identify
 
-        found = identify(data)
-        reason = error.reason if found.kind == "elf" else f"{error.reason}: {found.line}"
-        raise FormatError(error.offset, reason) from None
+        raise FormatError(error.offset, f"{error.reason}: {identify(data).line}") from None
     # Another system's tree is not searched by this system's environment.
     environment = {} if foreign else os.environ
     if library_path is None:

@@ -37,22 +37,37 @@ if TYPE_CHECKING:
 def main(argv: list[str]) -> int:
     """Run the command."""
     try:
+        # What follows `--` is a program to run: it is no operand of ours.
+        program: list[str] = []
+        if "--" in argv:
+            place = argv.index("--")
+            argv, program = argv[:place], argv[place + 1 :]
+            if not program:
+                raise UsageError("-- wants a program to run")
         parsed = parse(argv, OPTIONS)
         if parsed.flag("help"):
             sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS, EPILOG))
             return 0
-        return _ask(parsed)
+        return _ask(parsed, program)
     except UsageError as error:
         return usage_error(NAME, error)
 
 
-def _ask(parsed: Parsed) -> int:
+def _ask(parsed: Parsed, program: list[str]) -> int:
+    if program:
+        return _ask_program(parsed, program)
+    if parsed.flag("at") or parsed.flag("process"):
+        raise UsageError("--at and --process want a program: -- PROGRAM [ARG...]")
     pid = number_of(parsed, "pid")
     # What stands before the addresses: two dumps, one, or none.
     count = 2 if parsed.flag("diff") else 0 if pid is not None else 1
     sources, addresses = parsed.operands[:count], parsed.operands[count:]
     if len(sources) < count:
-        wanted = "--diff wants two dumps" if count == 2 else "no source: name a dump, or --pid PID"
+        wanted = (
+            "--diff wants two dumps"
+            if count == 2
+            else "no source: a dump, --pid PID, or -- PROGRAM"
+        )
         raise UsageError(wanted)
     query = query_of(parsed, addresses)
     if pid is not None:
@@ -76,6 +91,35 @@ def _ask_process(pid: int, query: Query) -> int:
         return complain(f"pid {pid}", "no such process")
     except PermissionError as error:
         return complain(f"pid {pid}", f"{error.filename}: {error.strerror}")
+
+
+def _ask_program(parsed: Parsed, words: list[str]) -> int:
+    from youcpu.commands._pagewalk.machine import ProgramRun, chosen_first
+    from youcpu.launch import Failure
+    from youcpu.machine import MachineOptions
+    from youcpu.moments import parse_moment
+
+    if parsed.flag("pid"):
+        raise UsageError("--pid and a program at once: ask for one of them")
+    texts, addresses = [parsed.value("at") or "exit"], parsed.operands
+    if parsed.flag("diff"):
+        texts, addresses = parsed.operands[:2], parsed.operands[2:]
+        if len(texts) < 2 or parsed.flag("at"):
+            raise UsageError("--diff wants two moments: --diff exec exit -- PROGRAM")
+    query = query_of(parsed, addresses)
+    process = number_of(parsed, "process")
+    try:
+        moments = [parse_moment(text) for text in texts]
+        run = ProgramRun(words, MachineOptions())
+        try:
+            found = [chosen_first(spaces, process) for spaces in run.spaces(moments)]
+            return _ask_tables(found[0] if len(found) == 1 else [one[0] for one in found], query)
+        finally:
+            run.close()
+    except Failure as failure:
+        if failure.code == 2:
+            raise UsageError(str(failure)) from None
+        return complain(words[0], failure)
 
 
 def _ask_dumps(paths: list[str], cpu: int | None, told: Overrides, query: Query) -> int:

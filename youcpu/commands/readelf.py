@@ -24,9 +24,10 @@ def show_object(
     """One object, with its title before it where there are several. Raises FormatError."""
     image = Image(data, base)
     try:
+        elf = ElfFile(image)
         if title:
             out.write(f"\nFile: {title}\n")
-        for text in document(ElfFile(image), options):
+        for text in document(elf, options):
             out.write(text)
             if image.diagnostics:
                 out.diagnose(image.diagnostics, file)

@@ -85,7 +85,9 @@ def identify(data: bytes | memoryview) -> Identity:
     if not head:
         return Identity("empty", "an empty file", ENOEXEC)
     if head[:4] == b"\x7fELF":
-        return Identity("elf", "an ELF file that is cut short", ENOEXEC)
+        from youcpu.formats.elf.core import describe_elf
+
+        return Identity("elf", describe_elf(memoryview(data)), ENOEXEC)
     if head[:2] == b"#!":
         return _script(head)
     for magic, kind, description, on_exec in SIMPLE:

@@ -76,6 +76,7 @@ class Cpu:
         self._running = False
         self._watcher: Callable[[int, int], None] | None = None
         self._watch_handle: Any = None
+        self._pending_hooks: list[tuple[Any, int]] = []
         #: Registers before an instruction that must not have happened.
         self._undo: bytes | None = None
         #: Whom to tell when it is undone.
@@ -177,6 +178,12 @@ class Cpu:
         """Make a copy taken by `snapshot` the `state`."""
         self._raw[_HEADER:] = snapshot[_HEADER:]
 
+    def load_segments(self, snapshot: bytes) -> None:
+        """CS, SS and the mode that goes with them from a snapshot, into `state`."""
+        image = memoryview(snapshot).cast("Q")
+        for index in (*range(CS, CS + 3), *range(SS, SS + 3), HFLAGS):
+            self.state[index] = image[index]
+
     def read_register(self, number: int) -> int:
         """A register by Unicorn's number, from the CPU."""
         value = ctypes.c_uint64()
@@ -259,7 +266,9 @@ class Cpu:
 
     # -- doors -------------------------------------------------------------------------
 
-    def _add_hook(self, kind: int, callback: Any, *instruction: int, data: int = 0) -> Any:
+    def _add_hook(
+        self, kind: int, callback: Any, *instruction: int, data: int = 0, at: int | None = None
+    ) -> Any:
         handle = ctypes.c_size_t()
         self._keep.append(callback)
         self._check(
@@ -269,8 +278,9 @@ class Cpu:
                 ctypes.c_int(kind),
                 ctypes.cast(callback, ctypes.c_void_p),
                 ctypes.c_void_p(data),
-                ctypes.c_uint64(1),
-                ctypes.c_uint64(0),
+                # First and last address; a range turned round is all of them.
+                ctypes.c_uint64(1 if at is None else at),
+                ctypes.c_uint64(0 if at is None else at),
                 *(ctypes.c_int(number) for number in instruction),
             )
         )
@@ -496,7 +506,24 @@ class Cpu:
         self._watcher = listener
         self.flush_code()  # hooks are compiled into the translations
 
+    def watch_address(self, address: int, listener: Callable[[], None]) -> None:
+        """Call `listener` before each time that the instruction at `address` runs.
+
+        Only blocks that hold it pay. RIP in `state` is that of the instruction.
+        """
+
+        def callback(_address: int, _size: int, _data: Any) -> None:
+            self.save()
+            self.state[RIP] = address
+            listener()
+
+        self._pending_hooks.append((uc.CodeHook(self._guard(callback)), address))
+        self.flush_code()
+
     def _update_watch(self) -> None:
+        while self._pending_hooks:
+            hook, address = self._pending_hooks.pop()
+            self._add_hook(uc.HOOK_CODE, hook, at=address)
         if self._watcher is not None and self._watch_handle is None:
 
             def callback(address: int, size: int, _data: Any) -> None:

@@ -56,6 +56,11 @@ class FrameAllocator:
         return self._next - self.first - len(self._free)
 
     @property
+    def highest(self) -> int:
+        """First frame that was never handed out: memory above it is untouched."""
+        return self._next
+
+    @property
     def available(self) -> int:
         """Frames that can still be handed out."""
         return self.total - self._next + len(self._free)

@@ -13,19 +13,25 @@ NS_PER_BLOCK = 2
 #: What a way through the kernel is charged.
 NS_PER_SYSCALL = 150
 NS_PER_FAULT = 250
+#: How long the machine has been up when the first program starts.
+UPTIME_NS = 10_000_000_000
 
 
 class Clock:
-    """Monotonic time from 0 at power-on, wall clock from `epoch_ns` on."""
+    """Monotonic time, UPTIME_NS at first; the wall clock starts at `epoch_ns`."""
 
     __slots__ = ("_blocks", "boot_realtime_ns", "extra_ns")
 
     def __init__(self, blocks: Callable[[], int], epoch_ns: int) -> None:
         self._blocks = blocks
         #: Wall clock minus monotonic clock.
-        self.boot_realtime_ns = epoch_ns
+        self.boot_realtime_ns = epoch_ns - UPTIME_NS
         #: Time that passed outside of executed blocks.
-        self.extra_ns = 0
+        self.extra_ns = UPTIME_NS
+
+    def blocks(self) -> int:
+        """Basic blocks executed since power-on."""
+        return self._blocks()
 
     def monotonic_ns(self) -> int:
         """CLOCK_MONOTONIC, also CLOCK_BOOTTIME."""

@@ -240,6 +240,7 @@ class Entry:
         """exc_page_fault(), do_user_addr_fault()."""
         self.kernel.clock.extra_ns += NS_PER_FAULT
         write = bool(error_code & PF_WRITE)
+        source = task.mm.mapped_frame(address) if self.tracer.faults else 0
         try:
             if address >= TASK_SIZE:
                 raise BadAccess(Sig.SIGSEGV, SEGV_MAPERR)
@@ -258,7 +259,7 @@ class Entry:
             return
         task.group.minor_faults += 1
         if self.tracer.faults:
-            self.probes.fault(task, address, error_code, self.state[RIP], outcome)
+            self.probes.fault(task, address, error_code, self.state[RIP], outcome, source=source)
 
     def out_of_memory(self, task: Task) -> None:
         """mm/oom_kill.c: with one program the choice is easy."""

@@ -55,6 +55,11 @@ def do_exit(task: Task, status: int) -> None:
     if task.restart is not None:
         task.drop_restart()
     task.state = ZOMBIE
+    tracer = kernel.tracer
+    if tracer.frames and task.pid == kernel.first_pid:
+        kernel.probes.frames(task)
+    if tracer.memory and task.mm.users == 1:
+        kernel.probes.memory(task)
     mm_release(task)
     group.threads.remove(task)
     kernel.tasks.pop(task.pid, None)

@@ -100,24 +100,19 @@ def copy_process(task: Task, args: CloneArguments) -> Task:
     mm = task.mm if flags & CLONE_VM else _copy_mm(task)
     pid = args.set_tid if args.set_tid else kernel.alloc_pid()
     group = task.group if flags & CLONE_THREAD else _copy_signal(task, pid, args)
-    child = Task(kernel, pid, group, task.cred.prepare(), mm, task.files, task.fs)
+    sighand = task.sighand if flags & CLONE_SIGHAND else task.sighand.copy()
+    if flags & CLONE_CLEAR_SIGHAND:
+        sighand.flush()
+    child = Task(kernel, pid, group, task.cred.prepare(), mm, task.files, task.fs, sighand)
     if flags & CLONE_VM:
         mm.users += 1
     _copy_files(task, child, flags)
-    if flags & CLONE_SIGHAND:
-        child.sighand = task.sighand
-    else:
-        child.sighand = task.sighand.copy()
-        if flags & CLONE_CLEAR_SIGHAND:
-            child.sighand.flush()
     _copy_attributes(task, child, flags)
     child.cpu_state = _copy_thread(child, args)
     if flags & CLONE_CHILD_CLEARTID:
         child.clear_child_tid = args.child_tid
     if flags & CLONE_PARENT_SETTID:
         _store_tid(task, args.parent_tid, pid)
-    if flags & CLONE_CHILD_SETTID:
-        _store_tid(child, args.child_tid, pid)
     if flags & CLONE_VFORK:
         child.vfork_done = WaitQueue()
     kernel.tasks[pid] = child
@@ -217,8 +212,11 @@ def _store_tid(task: Task, address: int, pid: int) -> None:
         pass
 
 
-def wake_up_new_task(parent: Task, child: Task, how: str) -> None:
+def wake_up_new_task(parent: Task, child: Task, args: CloneArguments, how: str) -> None:
     """The child may run; the tracer learns of it."""
     kernel = parent.kernel
     kernel.probes.fork(parent, child, how)
+    if args.flags & CLONE_CHILD_SETTID:
+        # schedule_tail(): in the child's memory, where it may be the first page copied.
+        _store_tid(child, args.child_tid, child.pid)
     kernel.scheduler.wake_up_new(parent, child)

@@ -11,6 +11,7 @@ from youcpu.hardware.memory import FrameAllocator, Ram
 from youcpu.kernel.clock import Clock
 from youcpu.kernel.cred import Credentials
 from youcpu.kernel.entry import Entry
+from youcpu.kernel.exec.vdso import Vdso
 from youcpu.kernel.exit import notify_job_control
 from youcpu.kernel.futex import Futexes
 from youcpu.kernel.kernel_half import KernelHalf
@@ -26,6 +27,8 @@ from youcpu.trace.tracer import Tracer
 
 if TYPE_CHECKING:
     from youcpu.kernel.exec.binfmt_misc import BinfmtMisc
+    from youcpu.kernel.mm.paging_limits import PagingLimits
+    from youcpu.kernel.mm.reclaim import Reclaim
     from youcpu.kernel.task import Task
     from youcpu.kernel.vfs.file import File
 
@@ -37,19 +40,27 @@ PID_MAX = 4194304
 class Kernel:
     """RAM and its frames, tasks, clock and timers, seeded randomness, the mount tree."""
 
-    def __init__(self, ram: Ram, cpu: Cpu, epoch_ns: int, seed: int, tracer: Tracer) -> None:
+    def __init__(
+        self, ram: Ram, cpu: Cpu, epoch_ns: int, seed: int, tracer: Tracer,
+        paging: PagingLimits | None = None,
+    ) -> None:  # fmt: skip
         self.ram = ram
         self.cpu = cpu
         self.frames = FrameAllocator(ram)
+        #: Keeps programs within less RAM than there is; None: they may have all.
+        self.reclaim: Reclaim | None = None
+        if paging is not None:
+            self.frames, self.reclaim = paging.make(ram, cpu.flush_code, seed)
         self.kernel_half = KernelHalf(self.frames, cpu)
         #: The page of zeros that reads of untouched memory share.
         self.zero_frame = self.frames.alloc()
         self.clock = Clock(lambda: cpu.blocks, epoch_ns)
+        self.vdso = Vdso(self.frames, self.clock)
         self.timers = TimerQueue(self.clock)
         self.random = random.Random(seed)
         self.aslr: random.Random | None = None
         self.tracer = tracer
-        self.probes = Probes(tracer, self.clock)
+        self.probes = Probes(tracer, self.clock, cpu)
         self.oom_kills = 0
         self.scheduler = Scheduler(self)
         self.entry = Entry(self)
@@ -76,7 +87,10 @@ class Kernel:
 
     def new_mm(self) -> MM:
         """An empty address space with the kernel half in it."""
-        return MM(self.frames, self.zero_frame, self.kernel_half.entries)
+        mm = MM(self.frames, self.zero_frame, self.kernel_half.entries)
+        if self.reclaim is not None:
+            self.reclaim.add_mm(mm)
+        return mm
 
     def alloc_pid(self, first: int | None = None) -> int:
         """The next free PID, cyclic; wraps to 300 (RESERVED_PIDS)."""
@@ -111,8 +125,13 @@ class Kernel:
             self.cpu.flush_code()
 
     def map_vdso(self, mm: MM) -> int:
-        """Address of the vDSO in a new address space; 0: there is none."""
-        return 0
+        """Address of the vDSO in a new address space."""
+        return self.vdso.map(mm)
+
+    def set_realtime(self, now_ns: int) -> None:
+        """The wall clock is set: do_settimeofday64()."""
+        self.clock.boot_realtime_ns += now_ns - self.clock.realtime_ns()
+        self.vdso.update()
 
     def on_exec(self, task: Task) -> None:
         """The task has a new address space."""

@@ -147,7 +147,9 @@ class KernelHalf:
         cpu.load_table_register(uc.REG_GDTR, CPU_ENTRY_AREA + 0x1000, 0x7F)
         cpu.load_table_register(uc.REG_IDTR, CPU_ENTRY_AREA, PAGE_SIZE - 1)
         cpu.load_table_register(uc.REG_TR, CPU_ENTRY_AREA + 0x3000, 0x67, selector=TSS_SELECTOR)
+        # As FNINIT leaves it: all registers empty.
         cpu.write_register(uc.REG_FPCW, 0x37F)
+        cpu.write_register(uc.REG_FPTAG, 0xFFFF)
         cpu.write_register(uc.REG_MXCSR, 0x1F80)
 
     def _enter_ring_3(self) -> bytes:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from youcpu.abi.args import Capture
 from youcpu.abi.args_signal import siginfo_value
+from youcpu.abi.fcntl import AT_FDCWD
+from youcpu.hardware.cpu import RSP
 from youcpu.hardware.memory import PAGE_SHIFT
 from youcpu.hardware.paging import PF_INSTR, PF_USER, PF_WRITE
 from youcpu.kernel.mm.uaccess import copy_from_user_partial
@@ -19,15 +21,19 @@ from youcpu.trace.events import (
     ExitEvent,
     FaultEvent,
     ForkEvent,
+    FramesEvent,
     MapLine,
     MapsEvent,
+    MemoryEvent,
     SignalEvent,
     SwitchEvent,
     SyscallEvent,
+    WakeEvent,
 )
 from youcpu.trace.tracer import Tracer
 
 if TYPE_CHECKING:
+    from youcpu.hardware.cpu import Cpu
     from youcpu.kernel.clock import Clock
     from youcpu.kernel.signal import SigInfo
     from youcpu.kernel.syscalls.table import Syscall
@@ -37,14 +43,15 @@ if TYPE_CHECKING:
 
 def describe_path(file: File, task: Task) -> bytes:
     """What /proc/PID/fd shows for an open file."""
-    return d_path(file.dentry, task.fs.root)[0]
+    return file.path(task.fs.root)
 
 
 class Probes:
     """Makes events of one machine. Callers ask `tracer.<kind>` first."""
 
-    def __init__(self, tracer: Tracer, clock: Clock) -> None:
+    def __init__(self, tracer: Tracer, clock: Clock, cpu: Cpu) -> None:
         self.tracer = tracer
+        self.cpu = cpu
         self.clock = clock
         self._captures: dict[int, Capture] = {}
         #: Calls that have not returned, by pid: the exit of a task ends its call too.
@@ -58,12 +65,18 @@ class Probes:
                 return copy_from_user_partial(task, address, size)
 
             def fd_path(fd: int) -> bytes | None:
+                if fd == AT_FDCWD:
+                    return d_path(task.fs.cwd, task.fs.root)[0]
                 file = task.files.files.get(fd)
                 return None if file is None else describe_path(file, task)
 
             tracer = self.tracer
             capture = self._captures[task.pid] = Capture(
-                read, fd_path if tracer.fd_paths else None, tracer.string_limit, tracer.verbose
+                read,
+                fd_path if tracer.fd_paths else None,
+                tracer.string_limit,
+                tracer.verbose,
+                lambda: self.cpu.state[RSP],
             )
         return capture
 
@@ -105,9 +118,16 @@ class Probes:
         self.tracer.emit(BlockedEvent(task.pid, self.clock.realtime_ns(), event))
 
     def fault(
-        self, task: Task, address: int, error_code: int, ip: int, outcome: str, signal: int = 0
+        self,
+        task: Task,
+        address: int,
+        error_code: int,
+        ip: int,
+        outcome: str,
+        signal: int = 0,
+        source: int = 0,
     ) -> None:
-        """A page fault was served, or was not."""
+        """A page fault was served, or was not. `source`: frame that was mapped before."""
         if error_code & PF_INSTR:
             access = "execute"
         else:
@@ -124,8 +144,43 @@ class Probes:
             FaultEvent(
                 task.pid, self.clock.realtime_ns(), address, access, bool(error_code & PF_USER),
                 ip, outcome, frame or None, name, offset, signal,
+                (source << PAGE_SHIFT) or None, self._sharers(task, address, source),
             )
         )  # fmt: skip
+
+    def _sharers(self, task: Task, address: int, frame: int) -> tuple[int, ...]:
+        """Other processes that map a frame where a fork left it: at the same address."""
+        if not frame or frame == task.mm.zero_frame:
+            return ()
+        return tuple(
+            group.pid
+            for group in task.kernel.groups.values()
+            if group.threads
+            and group.threads[0].mm is not task.mm
+            and group.threads[0].mm.mapped_frame(address) == frame
+        )
+
+    def memory(self, task: Task) -> None:
+        """An address space is about to go."""
+        from youcpu.kernel.mm.frame_report import count_pages
+
+        counts = count_pages(task.mm)
+        event = MemoryEvent(
+            task.tgid, self.clock.realtime_ns(), counts.private, counts.shared, counts.files,
+            counts.zero, task.mm.page_table.table_frames,
+        )  # fmt: skip
+        self.tracer.emit(event)
+
+    def frames(self, task: Task) -> None:
+        """Who maps what now."""
+        from youcpu.kernel.mm.frame_report import frame_users
+
+        uses = frame_users(task)
+        self.tracer.emit(FramesEvent(task.pid, self.clock.realtime_ns(), uses))
+
+    def wake(self, task: Task) -> None:
+        """A task became runnable."""
+        self.tracer.emit(WakeEvent(task.pid, self.clock.realtime_ns()))
 
     def signal(self, task: Task, info: SigInfo) -> None:
         """A signal is delivered."""
@@ -147,7 +202,9 @@ class Probes:
 
     def switch(self, previous: int, following: int, reason: str) -> None:
         """The CPU goes from one task to another; 0: nobody."""
-        self.tracer.emit(SwitchEvent(previous, self.clock.realtime_ns(), following, reason))
+        self.tracer.emit(
+            SwitchEvent(previous, self.clock.realtime_ns(), following, reason, self.clock.blocks())
+        )
 
     def superseded(self, task: Task, pid: int) -> None:
         """A thread takes over its process's PID by execve(2)."""

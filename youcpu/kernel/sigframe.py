@@ -24,7 +24,7 @@ from youcpu.abi.signal import (
     SS_ONSTACK,
     Sig,
 )
-from youcpu.hardware.cpu import R8, RAX, RBP, RBX, RCX, RDI, RDX, RIP, RSI, RSP, Cpu
+from youcpu.hardware.cpu import CS, R8, RAX, RBP, RBX, RCX, RDI, RDX, RIP, RSI, RSP, SS, Cpu
 from youcpu.hardware.fpu import FXSAVE_SIZE, INITIAL_FXSAVE, MXCSR_MASK, control_words
 from youcpu.hardware.interrupts import GENERAL_PROTECTION
 from youcpu.hardware.paging import canonical
@@ -123,7 +123,7 @@ def setup_frame(task: Task, cpu: Cpu, action: SigAction, info: SigInfo) -> None:
                 size,
             ),
             _SIGCONTEXT.pack(
-                *(state[i] for i in _REGISTERS), flags, USER_CS, 0, 0, USER_DS,
+                *(state[i] for i in _REGISTERS), flags, state[CS], 0, 0, state[SS],
                 error_code, trapno, task.blocked, cr2, fpstate,
             ),
             struct.pack("<Q", task.saved_mask()),
@@ -138,6 +138,9 @@ def setup_frame(task: Task, cpu: Cpu, action: SigAction, info: SigInfo) -> None:
     state[RSI] = frame + _FRAME_SIZE - 128
     state[RDX] = frame + 8
     state[RSP], state[RIP] = frame, action.handler
+    if state[CS] != USER_CS or state[SS] != USER_DS:
+        # The program had jumped to another segment, 32-bit code for example.
+        cpu.load_segments(task.kernel.kernel_half.user_state)
     cpu.set_eflags(flags & ~0x10500)  # RF, DF, TF
     mask = task.blocked_after_suspend() | action.mask
     if not action.flags & SA_NODEFER:

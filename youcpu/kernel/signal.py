@@ -58,6 +58,10 @@ class SigAction:
     mask: int = 0
 
 
+#: However high RLIMIT_SIGPENDING is set: our memory is not the program's.
+MAX_QUEUED = 65536
+
+
 @record
 class Pending:
     """Signals that wait for delivery: standard ones once each, real-time ones queued."""
@@ -68,7 +72,7 @@ class Pending:
     def add(self, info: SigInfo) -> None:
         """A standard signal that is pending already is not queued again."""
         bit = 1 << (info.signo - 1)
-        if self.mask & bit and info.signo < SIGRTMIN:
+        if self.mask & bit and (info.signo < SIGRTMIN or len(self.queue) >= MAX_QUEUED):
             return
         self.mask |= bit
         self.queue.append(info)

@@ -103,6 +103,14 @@ class ThreadGroup:
         #: What wait(2) has not told yet: "stopped", "continued" or nothing.
         self.job_news = ""
         self.comm = b""
+        #: RLIMIT_CPU in ns, (next SIGXCPU, SIGKILL); None: never set.
+        self.cpu_limit: tuple[int, int] | None = None
+
+    def cpu_time(self) -> int:
+        """CPU time of all threads, of those gone too, ns."""
+        scheduler = self.threads[0].kernel.scheduler if self.threads else None
+        live = sum(scheduler.cpu_time(task) for task in self.threads) if scheduler else 0
+        return self.cpu_ns + live
 
     @property
     def leader(self) -> Task | None:
@@ -134,6 +142,7 @@ class Task:
         mm: MM,
         files: FdTable,
         fs: FsStruct,
+        sighand: SignalHandlers | None = None,
     ) -> None:
         self.kernel = kernel
         self.pid = pid
@@ -147,7 +156,7 @@ class Task:
         self.state = RUNNING
         #: The CPU's registers while another task runs.
         self.cpu_state = b""
-        self.sighand = SignalHandlers()
+        self.sighand = sighand or SignalHandlers()
         self.pending = Pending()
         self.blocked = 0
         #: sigsuspend, ppoll, ...: the mask to come back to (TIF_RESTORE_SIGMASK).

@@ -171,7 +171,7 @@ def mapping_lines(frame: int, rows: Iterable[MappingRow]) -> Iterator[str]:
         what = row.rights or "table"
         entry = "" if row.entry is None else f"  {row.level}E {row.entry:#x}"
         place = f"{row.address:016x}  {size_text(row.size):>4}"
-        yield f"{place}  {what:<5}{entry}  {row.owner or row.space}"
+        yield f"{place}  {what:<5}{entry}  {row.space}  {row.owner}".rstrip()
     if not found:
         yield f"nothing maps the frame at {frame:#x}"
 

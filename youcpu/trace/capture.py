@@ -104,6 +104,8 @@ def first_exec(
 def leave(event: SyscallEvent, row: Row, result: int, capture: Capture, time_ns: int) -> None:
     """The call returned `result`, negative for -errno: what it gave is captured now."""
     plan = _plan(row)
+    if result >= 1 << 63:  # rt_sigreturn gives back what RAX was
+        result -= 1 << 64
     event.result = event.returned = result
     event.duration_ns = time_ns - event.time_ns
     capture.raw = event.raw

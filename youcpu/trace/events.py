@@ -95,6 +95,8 @@ class SwitchEvent(Event):
     kind: ClassVar[str] = "switch"
     next_pid: int
     reason: str
+    #: Basic blocks executed since power-on.
+    blocks: int = 0
 
 
 @record
@@ -118,6 +120,50 @@ class FaultEvent(Event):
     #: Offset in the file of the page, if it came from one.
     offset: int | None = None
     signal: int = 0
+    #: copy and reuse: the frame that was there before, and the other tasks that still map it.
+    source: int | None = None
+    sharers: tuple[int, ...] = ()
+
+
+@record
+class MemoryEvent(Event):
+    """Pages of an address space when its last task ends.
+
+    `private`: frames of its own; `shared`: private pages that others have too since a fork;
+    `files`: pages of files and of shared memory; `zero`: the page of zeros; `tables`: frames
+    of the page tables themselves.
+    """
+
+    kind: ClassVar[str] = "memory"
+    private: int
+    shared: int
+    files: int
+    zero: int
+    tables: int
+
+
+@record
+class FrameUse:
+    """One frame and who maps it: (pid, address) each. `backing`: a path, or anon."""
+
+    frame: int
+    backing: bytes
+    users: tuple[tuple[int, int], ...]
+
+
+@record
+class FramesEvent(Event):
+    """All frames of all programs at a moment."""
+
+    kind: ClassVar[str] = "frames"
+    frames: tuple[FrameUse, ...]
+
+
+@record
+class WakeEvent(Event):
+    """A task became runnable: woken, or new."""
+
+    kind: ClassVar[str] = "wake"
 
 
 @record

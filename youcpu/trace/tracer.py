@@ -14,8 +14,10 @@ from youcpu.trace.events import (
     ExecEvent,
     FaultEvent,
     ForkEvent,
+    FramesEvent,
     InstructionEvent,
     MapsEvent,
+    MemoryEvent,
     SignalEvent,
     SwitchEvent,
     SyscallEvent,
@@ -44,8 +46,10 @@ class Tracer:
         "faults",
         "fd_paths",
         "forks",
+        "frames",
         "instructions",
         "maps",
+        "memory",
         "signals",
         "sinks",
         "string_limit",
@@ -83,6 +87,8 @@ class Tracer:
         self.signals = self._wants(SignalEvent)
         self.faults = self._wants(FaultEvent)
         self.forks = self._wants(ForkEvent)
+        self.memory = self._wants(MemoryEvent)
+        self.frames = self._wants(FramesEvent)
         self.switches = self._wants(SwitchEvent)
         self.instructions = self._wants(InstructionEvent)
         self.maps = self._wants(MapsEvent)

@@ -6,6 +6,7 @@ They say what the way around gives; a later Unicorn that behaves otherwise fails
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
 import pytest
 from board import CODE, DATA, EXECUTABLE, READ_ONLY, STACK, WRITABLE, Board
@@ -35,6 +36,15 @@ from youcpu.hardware.interrupts import (
 )  # fmt: skip
 from youcpu.hardware.memory import PAGE_SHIFT, Ram
 from youcpu.hardware.paging import PF_INSTR, PF_PRESENT, PF_USER, PF_WRITE, PTE_A, PTE_D, PTE_P
+
+
+@pytest.fixture
+def board() -> Iterator[Board]:
+    """A CPU in ring 3 on a few mapped pages."""
+    board = Board()
+    yield board
+    board.cpu.close()
+
 
 SYSCALL = "0f05"
 HOLE = 0x900000

@@ -43,7 +43,9 @@ def test_quoting(data: bytes, text: str) -> None:
 
 def test_other_quotings() -> None:
     assert hexadecimal(b"\x00a") == '"\\x00\\x61"'
-    assert bracketed_path(b"/tmp/a<b>:c\n") == "</tmp/a\\74b\\76\\72c\\n>"
+    # strace -y of a file with such a name.
+    assert bracketed_path(b'/q/a<b>:c"d\\e\n\xe9') == '</q/a\\74b\\76:c\\"d\\\\e\\n\\351>'
+    assert bracketed_path(b"/q/x (deleted)") == "</q/x>(deleted)"
 
 
 @pytest.mark.parametrize(
@@ -220,3 +222,13 @@ def test_lines_are_held_back_and_flushed() -> None:
     direct = StraceSink(written.append, buffered=False)
     direct.emit(call("close", (3,), 0))
     assert len(written) == 2
+
+
+def test_a_waiting_call_that_never_returns() -> None:
+    waiting = call("read", (0, 0x1000, 5), None, pid=1)
+    events = [BlockedEvent(1, 0, waiting), call("close", (3,), 0, pid=2), waiting]
+    assert lines(*events, options=LineOptions(pids="always")) == [
+        "1     read(0,  <unfinished ...>",
+        "2     close(3)                          = 0",
+        "1     <... read resumed> <unfinished ...>) = ?",
+    ]

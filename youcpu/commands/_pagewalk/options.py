@@ -23,18 +23,23 @@ REGISTERS = ("cr3", "cr0", "cr4", "efer", "pkru")
 
 USAGE = """youcpu pagewalk [OPTIONS] DUMP [ADDR...]
        youcpu pagewalk [OPTIONS] --pid PID [ADDR...]
-       youcpu pagewalk [OPTIONS] --diff DUMP DUMP"""
+       youcpu pagewalk [OPTIONS] --diff DUMP DUMP
+       youcpu pagewalk [OPTIONS] [--at MOMENT] [ADDR...] -- PROGRAM [ARG...]
+       youcpu pagewalk [OPTIONS] --diff MOMENT MOMENT -- PROGRAM [ARG...]"""
 SUMMARY = """Walks page tables as the CPU does: of a memory dump (ELF core, LiME or raw; .xz and
-.zst are unpacked, - is standard input), or of a live process as far as the host
-shows it. Addresses are hexadecimal; - reads them from standard input. Without
-an address: ranges of equal rights."""
+.zst are unpacked, - is standard input), of a live process as far as the host shows
+it, or of a PROGRAM stopped on the emulated machine (its output goes to stderr).
+Addresses are hexadecimal; - reads them from standard input. Without an address:
+ranges of equal rights."""
 OPTIONS = [
     Option("--pid", "A live process of the host.", "PID"),
+    Option("--at", "exec, exit (default), syscall:NAME[:N], symbol:NAME[:N], insns:N.", "MOMENT"),
+    Option("--process", "The process of PROGRAM's that is asked (the one that ran).", "PID"),
     Option("--ranges", "Merged ranges with their rights (default)."),
     Option("--leaves", "Every page."),
     Option("--stats", "Tables, pages by size, memory spent on tables."),
     Option("--frame", "Who maps this physical frame.", "ADDR"),
-    Option("--diff", "What changed from the first dump to the second."),
+    Option("--diff", "What changed from the first dump, or moment, to the second."),
     Option("--access", "r, w or x: would this access pass, or which fault?", "KIND"),
     Option("--user", "The access comes from ring 3 (default)."),
     Option("--kernel", "The access comes from ring 0."),

@@ -52,6 +52,10 @@ class Output:
 
     def _say(self, message: str) -> None:
         self.warned = True
-        line = f"youcpu {self.command}: {message}\n"
+        # A name in the file must not steer the terminal.
+        shown = "".join(
+            c if c.isprintable() or c >= "\x80" else f"\\x{ord(c):02x}" for c in message
+        )
+        line = f"youcpu {self.command}: {shown}\n"
         sys.stderr.buffer.write(line.encode("utf-8", "surrogateescape"))
         sys.stderr.buffer.flush()

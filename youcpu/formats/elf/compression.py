@@ -80,7 +80,7 @@ def _inflate(packed: memoryview, size: int) -> bytes | None:
 
 
 def _zstd(packed: memoryview, size: int) -> bytes | None:
-    """Python 3.14 has zstd; before that the module of the same author, or libzstd, may be there."""
+    """By libzstd, if it is on the machine: Python itself has zstd from 3.14 on."""
     if size > LIMIT:
         return None
     import ctypes

@@ -202,5 +202,6 @@ class Guard:
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> bool:
         if kind is None or not issubclass(kind, Exception):
             return False
-        self.elf.image.error(f"DWARF cannot be read further: {kind.__name__}: {error}")
+        reason = f"DWARF cannot be read further: {kind.__name__}: {error}"
+        self.elf.image.error(reason.encode("utf-8", "backslashreplace").decode("latin-1"))
         return True

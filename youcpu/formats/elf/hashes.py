@@ -7,7 +7,6 @@ from array import array
 from youcpu.abi import elf as abi
 from youcpu.formats.elf.file import ElfFile
 
-Words = "array[int]"
 WRONG_CHAIN = "Failed to determine last chain length"
 
 

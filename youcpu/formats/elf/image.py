@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 WARNING, ERROR = "warning", "error"
+STRING_TABLES = 4
 
 
 class Diagnostic(NamedTuple):
@@ -22,13 +23,15 @@ class Image:
     readelf a member may point past its own end, but never past the end of the file.
     """
 
-    __slots__ = ("base", "data", "diagnostics", "size")
+    __slots__ = ("_strings", "base", "data", "diagnostics", "size")
 
     def __init__(self, data: memoryview, base: int = 0) -> None:
         self.data = data
         self.base = base
         self.size = len(data)
         self.diagnostics: list[Diagnostic] = []
+        # The last few: symbols, relocations and versions use the same table one after the other.
+        self._strings: dict[tuple[int, int], StringTable] = {}
 
     def warn(self, message: str) -> None:
         self.diagnostics.append(Diagnostic(WARNING, message))
@@ -51,8 +54,18 @@ class Image:
         return self.data[start : start + size]
 
     def strings(self, offset: int, size: int, what: str) -> StringTable | None:
+        """The table at `offset`; None with a diagnostic if the file does not hold it."""
+        place = (offset, size)
+        known = self._strings.get(place)
+        if known is not None:
+            return known
         data = self.read(offset, size, what)
-        return None if data is None else StringTable(data)
+        if data is None:
+            return None
+        if len(self._strings) >= STRING_TABLES:
+            self._strings.clear()
+        table = self._strings[place] = StringTable(data)
+        return table
 
 
 PRINTABLE = bytes(range(0x20, 0x7F)) + b"\0"
@@ -61,17 +74,21 @@ PRINTABLE = bytes(range(0x20, 0x7F)) + b"\0"
 class StringTable:
     """Names that end with NUL, addressed by their offset. Latin-1: a character is a byte."""
 
-    __slots__ = ("_data", "length", "text")
+    __slots__ = ("_clean", "_data", "length", "text")
 
     def __init__(self, data: memoryview) -> None:
         self._data = data
+        self._clean: bool | None = None
         self.text = str(data, "latin-1")
         self.length = len(self.text)
 
     @property
     def clean(self) -> bool:
         """Nothing but printable ASCII, and every name has its NUL."""
-        return self.text.endswith("\0") and not bytes(self._data).translate(None, PRINTABLE)
+        if self._clean is None:
+            ends = self.text.endswith("\0")
+            self._clean = ends and not bytes(self._data).translate(None, PRINTABLE)
+        return self._clean
 
     def names(self, offsets: Iterable[int]) -> list[str]:
         """The names at many offsets, all of them in the table, which must be `clean`."""

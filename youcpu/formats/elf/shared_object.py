@@ -215,10 +215,6 @@ class SharedObject:
                         self._names[number] = name
         return self._names.get(index)
 
-    def defined_versions(self) -> set[str]:
-        self.version_name(0)
-        return set((self._names or {}).values())
-
 
 def file_name(name: str) -> str:
     """A name of the file as names of files are in Python."""

@@ -19,7 +19,7 @@ from youcpu.kernel.exec.binprm import ExecError
 from youcpu.kernel.exec.creds import exec_credentials
 from youcpu.kernel.exec.stack import ImageFacts, build_stack
 from youcpu.kernel.exit import de_thread, mm_release, release_mm
-from youcpu.kernel.mm.mm import MMAP_MIN_ADDR, TASK_SIZE
+from youcpu.kernel.mm.mm import MMAP_MIN_ADDR, TASK_SIZE, TASK_UNMAPPED_BASE
 from youcpu.kernel.mm.mmap import MAY_ALL, get_unmapped_area, mmap_region, page_align
 from youcpu.kernel.mm.uaccess import copy_to_user
 from youcpu.kernel.mm.vm_area import (
@@ -50,6 +50,9 @@ _STACK_GUARD = 1 << 20
 _STACK_RANDOM_PAGES = 0x3FFFFF
 _MMAP_RANDOM_BITS = 28
 _BRK_RANDOM_RANGE = 0x02000000
+#: file_mmap_ok(): include/linux/fs.h; file systems may have a lower s_maxbytes.
+MAX_LFS_FILESIZE = (1 << 63) - 1
+_WORD = (1 << 64) - 1
 MMAP_PAGE_ZERO = 0x0100000
 READ_IMPLIES_EXEC = 0x0400000
 ADDR_NO_RANDOMIZE = 0x0040000
@@ -94,7 +97,8 @@ def _load(bprm: LinuxBinprm, image: ElfImage, task: Task) -> None:
     mm.executable_stack = executable
     stack_top = _setup_layout(task, mm)
     placed = _map_program(bprm, mm, image)
-    entry = placed.bias + image.header.entry
+    # Unsigned long arithmetic: what is out of range wraps, and is looked at then.
+    entry = (placed.bias + image.header.entry) & _WORD
     base = 0
     if image.interpreter is not None:
         interp_entry, base = _map_interpreter(bprm, mm, image.interpreter)
@@ -105,7 +109,7 @@ def _load(bprm: LinuxBinprm, image: ElfImage, task: Task) -> None:
         if entry >= TASK_SIZE:
             raise ExecError(Errno.EINVAL, "loader", bprm.interp, "its entry is no user address")
     _set_brk(task, mm, image, placed)
-    facts = ImageFacts(placed.phdr, image.header.phnum, base, program_entry, 0)
+    facts = ImageFacts(placed.phdr & _WORD, image.header.phnum, base, program_entry, 0)
     facts.vdso = mm.vdso = task.kernel.map_vdso(mm)
     if bprm.executable is not None:
         bprm.executable.refs += 1
@@ -132,8 +136,7 @@ def _begin_new_exec(bprm: LinuxBinprm, image: ElfImage, task: Task) -> MM:
     mm.stack_limit = limits.soft(RLIMIT_STACK)
     mm.address_limit = limits.soft(RLIMIT_AS)
     mm.data_limit = limits.soft(RLIMIT_DATA)
-    image.file.refs += 1
-    mm.exe_file = image.file
+    mm.set_exe_file(image.file)
     de_thread(task)
     if task.mm is not None:
         mm_release(task)
@@ -171,7 +174,8 @@ def _setup_layout(task: Task, mm: MM) -> int:
         top -= random.randrange(_STACK_RANDOM_PAGES + 1) << 12
         rnd = random.getrandbits(_MMAP_RANDOM_BITS) << 12
     gap = max(_GAP_MIN, min(gap, _GAP_MAX))
-    mm.mmap_base = page_align(TASK_SIZE - gap - rnd)
+    mm.bottom_up = bool(task.personality & ADDR_COMPAT_LAYOUT)
+    mm.mmap_base = TASK_UNMAPPED_BASE + rnd if mm.bottom_up else page_align(TASK_SIZE - gap - rnd)
     return top
 
 
@@ -209,7 +213,8 @@ def _map_program(bprm: LinuxBinprm, mm: MM, image: ElfImage) -> Placed:
             memsz=segment.memsz, filesz=segment.filesz, offset=segment.offset,
             flags=segment.flags,
         )  # fmt: skip
-        _check_segment(bprm, segment, placed.bias, where)
+        # The address as the file says it, before the bias; an interpreter's after it.
+        _check_segment(bprm, segment, 0, where)
         _account(placed, segment, header.phoff, header.phnum)
     if not loads:
         placed.start_code = 0
@@ -256,6 +261,8 @@ def _elf_load(mm: MM, file: File, segment: ProgramHeader, bias: int, flags: int,
         size = page_align(segment.filesz + inside)
         if segment.offset - inside + size >> 64:
             raise KernelError(Errno.EINVAL)
+        if segment.offset - inside + size > MAX_LFS_FILESIZE:
+            raise KernelError(Errno.EOVERFLOW)
         start = get_unmapped_area(mm, start, page_align(total) if total else size, flags)
         pgoff = (segment.offset - inside) >> 12
         if total > size:

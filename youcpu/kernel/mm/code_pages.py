@@ -12,36 +12,24 @@ from typing import TYPE_CHECKING
 
 from youcpu.hardware.memory import PAGE_SHIFT
 from youcpu.hardware.paging import PTE_ADDRESS, PTE_NX, PTE_P, PTE_W
+from youcpu.kernel.mm.rmap import Mapping, find_mappings
 from youcpu.kernel.mm.vm_area import VM_MAYWRITE, VM_SHARED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from youcpu.kernel.mm.mm import MM
     from youcpu.kernel.mm.page_cache import AddressSpace
 
 
-def _entries(mapping: AddressSpace, index: int) -> Iterator[tuple[MM, int, int, int]]:
-    """(mm, area flags, slot, entry) of each present entry of a page."""
-    for mm in mapping.mappers:
-        for area in mm.areas:
-            if area.file is None or area.file.inode.mapping is not mapping:
-                continue
-            address = area.start + ((index - area.pgoff) << PAGE_SHIFT)
-            table = mm.leaf_tables.get(address >> 21)
-            if table is None or not area.start <= address < area.end:
-                continue
-            slot = table + (address >> 12 & 511)
-            entry = mm.ram.quads[slot]
-            if entry & PTE_P and (entry & PTE_ADDRESS) >> PAGE_SHIFT == mapping.pages.get(index):
-                yield mm, area.flags, slot, entry
+def _entries(mapping: AddressSpace, index: int) -> list[Mapping]:
+    """Each present entry of a page."""
+    found = find_mappings(mapping.mappers, mapping.pages.get(index, 0), index, mapping)
+    return [one for one in found if one.entry & PTE_P]
 
 
 def about_to_write(mapping: AddressSpace, index: int) -> None:
     """A page that was executed becomes writable: its executable entries go."""
     mapping.code.discard(index)
-    for mm, flags, slot, entry in list(_entries(mapping, index)):
-        if entry & PTE_NX or (flags & VM_SHARED and entry & PTE_W):
+    for mm, area, slot, entry in _entries(mapping, index):
+        if entry & PTE_NX or (area.flags & VM_SHARED and entry & PTE_W):
             continue
         mm.ram.quads[slot] = 0
         mm.frames.put((entry & PTE_ADDRESS) >> PAGE_SHIFT)
@@ -53,7 +41,7 @@ def about_to_execute(mapping: AddressSpace, index: int) -> None:
     mapping.code.add(index)
     if index not in mapping.dirty:
         return
-    for mm, _, slot, entry in list(_entries(mapping, index)):
+    for mm, _, slot, entry in _entries(mapping, index):
         if entry & PTE_W and entry & PTE_NX:
             mm.ram.quads[slot] = entry & ~PTE_W
             mm.stale_tlb = True

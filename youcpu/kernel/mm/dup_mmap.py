@@ -14,7 +14,6 @@ from youcpu.hardware.memory import PAGE_SHIFT
 from youcpu.hardware.paging import PTE_ADDRESS, PTE_P, PTE_W
 from youcpu.kernel.mm.mm import MM
 from youcpu.kernel.mm.page_table import entry_frame
-
 from youcpu.kernel.mm.vm_area import (
     VM_DONTCOPY,
     VM_MAYWRITE,
@@ -26,7 +25,8 @@ from youcpu.kernel.mm.vm_area import (
 from youcpu.record import replace
 
 _ATTRIBUTES = (
-    "mmap_base", "start_brk", "brk", "start_code", "end_code", "start_data", "end_data",
+    "mmap_base", "bottom_up", "start_brk", "brk", "start_code", "end_code", "start_data",
+    "end_data",
     "start_stack", "arg_start", "arg_end", "env_start", "env_end", "auxv", "vdso",
     "stack_limit", "address_limit", "data_limit", "executable_stack", "read_implies_exec",
     "dumpable", "lowest_fixed",
@@ -39,9 +39,7 @@ def dup_mmap(mm: MM, child: MM) -> None:
     for name in _ATTRIBUTES:
         setattr(child, name, getattr(mm, name))
     child.code_frames = set(mm.code_frames)
-    child.exe_file = mm.exe_file
-    if child.exe_file is not None:
-        child.exe_file.refs += 1
+    child.set_exe_file(mm.exe_file)
     for area in mm.areas:
         if area.flags & VM_DONTCOPY:
             continue

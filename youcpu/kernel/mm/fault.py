@@ -70,6 +70,8 @@ def do_fault(mm: MM, area: VmArea, address: int, write: bool) -> str:
         mm.ram.quads[slot] = mm.entry_rights(area, entry)
         return do_fault(mm, area, address, write) if write else SPURIOUS
     if area.file is None:
+        if area.special is not None:
+            return _special(mm, area, area.special, address, slot, write)
         if write and area.anon_vma is None:
             area.anon_vma_prepare(mm.areas)
         return _anonymous(mm, area, slot, write)
@@ -170,6 +172,23 @@ def _file(mm: MM, area: VmArea, address: int, slot: int, write: bool) -> str:
         return SHARED
     if mm.reclaim is None:
         _map_around(mm, area, mapping, address, slot)
+    return FILE
+
+
+def _special(
+    mm: MM, area: VmArea, content: AddressSpace, address: int, slot: int, write: bool
+) -> str:
+    """special_mapping_fault(): [vdso] and [vvar]; a debugger's write gets a copy."""
+    frame = content.pages.get(area.page_index(address))
+    if frame is None:
+        raise BadAccess(Sig.SIGBUS, BUS_ADRERR)
+    if write:
+        if area.anon_vma is None:
+            area.anon_vma_prepare(mm.areas)
+        mm.ram.quads[slot] = leaf_entry(area, _copy(mm, frame), True)
+        return COPY
+    mm.frames.get(frame)
+    mm.ram.quads[slot] = leaf_entry(area, frame, False)
     return FILE
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 TASK_SIZE = 0x7FFF_FFFF_F000
 #: vm.mmap_min_addr, as an upstream kernel has it; Debian raises it to 65536.
 MMAP_MIN_ADDR = 0x1000
+#: Where mappings start with ADDR_COMPAT_LAYOUT, and where they go on when the top is full.
+TASK_UNMAPPED_BASE = (TASK_SIZE // 3 + PAGE_SIZE - 1) & -PAGE_SIZE
 #: vm.max_map_count
 MAX_MAP_COUNT = 65530
 
@@ -42,6 +44,8 @@ class MM:
         self.leaf_tables = self.page_table.leaf_tables
         self.areas = VmAreas()
         self.users = 1
+        #: How the last fault that the kernel made on behalf of a task was served.
+        self.last_outcome = ""
         self.stale_tlb = False
         self.stale_code = False
         #: Takes pages away where RAM for them is limited; None: there is enough.
@@ -49,6 +53,8 @@ class MM:
         #: Frames that were mapped executable; reusing one needs a flush of translations.
         self.code_frames: set[int] = set()
         self.mmap_base = TASK_SIZE
+        #: mmap_is_legacy(): from mmap_base upwards instead of down.
+        self.bottom_up = False
         self.start_brk = self.brk = 0
         self.start_code = self.end_code = self.start_data = self.end_data = 0
         self.start_stack = 0
@@ -75,6 +81,13 @@ class MM:
     def vm_areas(self) -> Iterator[VmArea]:
         """All areas in order of their addresses."""
         return iter(self.areas)
+
+    def set_exe_file(self, file: File | None) -> None:
+        """The program's file: nobody may write it while it runs (exe_file_deny_write_access)."""
+        if file is not None:
+            file.refs += 1
+            file.inode.writecount -= 1
+        self.exe_file = file
 
     # -- leaf entries ----------------------------------------------------------------------
 
@@ -128,9 +141,9 @@ class MM:
         entry |= frame << PAGE_SHIFT | PTE_P | PTE_U
         if not area.flags & VM_EXEC:
             entry |= PTE_NX
-        if area.flags & VM_WRITE and entry & PTE_D:
-            if area.flags & VM_SHARED or self.frames.count(frame) == 1:
-                entry |= PTE_W
+        exclusive = area.flags & VM_SHARED or self.frames.count(frame) == 1
+        if area.flags & VM_WRITE and entry & PTE_D and exclusive:
+            entry |= PTE_W
         return entry
 
     def resident_pages(self) -> int:
@@ -165,7 +178,10 @@ class MM:
         return merged
 
     def split_area(self, address: int) -> None:
-        """Make a boundary at `address`."""
+        """Make a boundary at `address`. Raises EINVAL within [vdso] (special_mapping_split)."""
+        across = self.areas.at(address)
+        if across is not None and across.special is not None and across.start < address:
+            raise KernelError(Errno.EINVAL)
         pieces = len(self.areas)
         self.areas.split(address)
         if len(self.areas) > pieces:
@@ -216,6 +232,7 @@ class MM:
         if self.reclaim is not None:
             self.reclaim.forget_mm(self)
         if self.exe_file is not None:
+            self.exe_file.inode.writecount += 1
             self.exe_file.put()
             self.exe_file = None
         return pages
@@ -231,7 +248,7 @@ class MM:
         entry = self.page_table.entry(address)
         if not entry & PTE_P or (write and not entry & PTE_W):
             try:
-                handle_mm_fault(self, address, write=write)
+                self.last_outcome = handle_mm_fault(self, address, write=write)
             except BadAccess:
                 return None
             entry = self.page_table.entry(address)

@@ -15,7 +15,7 @@ from youcpu.abi.mman import (
 )
 from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE
 from youcpu.kernel.errors import KernelError
-from youcpu.kernel.mm.mm import MM, MMAP_MIN_ADDR, TASK_SIZE
+from youcpu.kernel.mm.mm import MM, MMAP_MIN_ADDR, TASK_SIZE, TASK_UNMAPPED_BASE
 from youcpu.kernel.mm.vm_area import (
     VM_ACCOUNT,
     VM_EXEC,
@@ -73,9 +73,12 @@ def get_unmapped_area(mm: MM, hint: int, size: int, flags: int) -> int:
             hint = MMAP_MIN_ADDR
         if hint and hint <= TASK_SIZE - size and is_free(mm, hint, hint + size):
             return hint
-        start = mm.areas.highest_gap(size, MMAP_MIN_ADDR, mm.mmap_base)
+        start = None
+        if not mm.bottom_up:
+            start = mm.areas.highest_gap(size, MMAP_MIN_ADDR, mm.mmap_base)
         if start is None:
-            start = mm.areas.lowest_gap(size, TASK_SIZE // 3 & -PAGE_SIZE, TASK_SIZE)
+            base = mm.mmap_base if mm.bottom_up else TASK_UNMAPPED_BASE
+            start = mm.areas.lowest_gap(size, base, TASK_SIZE)
     if start is None:
         raise KernelError(Errno.ENOMEM)
     return start
@@ -141,7 +144,7 @@ def _protect_area(mm: MM, area: VmArea, start: int, end: int, rights: int) -> No
         if not area.flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE):
             check_limits(mm, 0, VM_WRITE, (end - start) >> PAGE_SHIFT)
             flags |= VM_ACCOUNT
-    elif area.file is None and area.anon_vma is None:
+    elif area.file is None and area.special is None and area.anon_vma is None:
         flags &= ~VM_ACCOUNT
     mm.split_area(start)
     mm.split_area(end)

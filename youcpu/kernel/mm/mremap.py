@@ -156,12 +156,17 @@ def _move(mm: MM, area: VmArea, request: Remap, size: int) -> int:
         hint = target if request.flags & MREMAP_DONTUNMAP else 0
         target = get_unmapped_area(mm, hint, request.new, 0)
     pgoff = area.page_index(address)
-    if area.file is None and area.anon_vma is None:
+    if area.file is None and area.special is None and area.anon_vma is None:
         pgoff = target >> PAGE_SHIFT  # nothing is there yet that would remember its place
     flags = area.flags
     mm.add_area(
-        VmArea(target, target + request.new, flags, pgoff, area.file, area.name, area.anon_vma)
-    )
+        VmArea(
+            target, target + request.new, flags, pgoff, area.file, area.name, area.anon_vma,
+            area.special,
+        )
+    )  # fmt: skip
+    if area.special is not None and address == mm.vdso:
+        mm.vdso = target
     table = mm.page_table
     for source, slot, entry in list(table.entries(address, address + size)):
         table.quads[slot] = 0

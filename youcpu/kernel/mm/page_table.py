@@ -6,6 +6,7 @@ lowest table of an address with one look-up where the hardware walks four levels
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 
 from youcpu.hardware.memory import PAGE_SHIFT, FrameAllocator
@@ -39,8 +40,7 @@ class PageTable:
         #: Entries in use of each directory (by frame), so that empty ones go back.
         self._used: dict[int, int] = {self.root: 0}
         base = (self.root << PAGE_SHIFT) >> 3
-        for i, entry in enumerate(kernel_half):
-            self.quads[base + 256 + i] = entry
+        self.quads[base + 256 : base + 512] = array("Q", kernel_half)
 
     def entry(self, address: int) -> int:
         """The leaf entry of an address, 0 where there is no table."""
@@ -96,6 +96,28 @@ class PageTable:
         if last - first < len(self.leaf_tables):
             return [key for key in range(first, last + 1) if key in self.leaf_tables]
         return sorted(key for key in self.leaf_tables if first <= key <= last)
+
+    def directory_slot(self, address: int) -> int:
+        """Index in `quads` of the entry that leads to the leaf table of an address."""
+        frame = self.root
+        for shift in (39, 30):
+            entry = self.quads[(frame << PAGE_SHIFT >> 3) + ((address >> shift) & 511)]
+            frame = (entry & PTE_ADDRESS) >> PAGE_SHIFT
+        return (frame << PAGE_SHIFT >> 3) + ((address >> 21) & 511)
+
+    def young_tables(self) -> list[int]:
+        """Leaf tables that the CPU walked since this was asked last: A of their entries above.
+
+        The bits are cleared; the TLB must be flushed for them to be set again.
+        """
+        quads = self.quads
+        found = []
+        for key, table in self.leaf_tables.items():
+            slot = self.directory_slot(key << 21)
+            if quads[slot] & PTE_A:
+                quads[slot] &= ~PTE_A
+                found.append(table)
+        return found
 
     def free_tables(self, floor: int, ceiling: int) -> None:
         """Return the leaf tables that lie wholly in [floor, ceiling): nothing is mapped there."""

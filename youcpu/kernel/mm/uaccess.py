@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PATH_MAX = 4096
 _PAGE = 4096
+_USER_END = 0x7FFF_FFFF_F000
 _FRAME = 0x000F_FFFF_FFFF_F000
 _PRESENT_USER = 0x5
 _PRESENT_WRITE_USER = 0x7
@@ -36,9 +37,23 @@ def user_page(task: Task, address: int, write: bool) -> int:
                 return (entry & _FRAME) | (address & 0xFFF)
         elif entry & _PRESENT_USER == _PRESENT_USER:
             return (entry & _FRAME) | (address & 0xFFF)
+    return _fault_in(task, address, write)
+
+
+def _fault_in(task: Task, address: int, write: bool) -> int:
+    """The slow way: a page fault of the kernel, which counts as one of the task's."""
+    mm = task.mm
+    faults = task.kernel.tracer.faults
+    source = mm.mapped_frame(address) if faults and address < _USER_END else 0
+    mm.last_outcome = ""
     physical = mm.fault_in(address, write)
     if physical is None:
         raise KernelError(Errno.EFAULT)
+    if mm.last_outcome:
+        task.group.minor_faults += 1
+        if faults:
+            code = 2 if write else 0
+            task.kernel.probes.fault(task, address, code, 0, mm.last_outcome, source=source)
     return physical
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from youcpu.record import record
 
 if TYPE_CHECKING:
+    from youcpu.kernel.mm.page_cache import AddressSpace
     from youcpu.kernel.vfs.file import File
 
 PAGE_SHIFT = 12
@@ -17,7 +18,8 @@ PAGE_SHIFT = 12
 VM_READ, VM_WRITE, VM_EXEC, VM_SHARED = 1, 2, 4, 8
 VM_MAYREAD, VM_MAYWRITE, VM_MAYEXEC, VM_MAYSHARE = 0x10, 0x20, 0x40, 0x80
 VM_GROWSDOWN = 0x100
-VM_LOCKED = 0x2000
+VM_PFNMAP = 0x400
+VM_LOCKED, VM_IO = 0x2000, 0x4000
 VM_SEQ_READ, VM_RAND_READ = 0x8000, 0x10000
 VM_DONTCOPY = 0x20000
 VM_DONTEXPAND = 0x40000
@@ -26,6 +28,8 @@ VM_ACCOUNT, VM_NORESERVE = 0x100000, 0x200000
 VM_WIPEONFORK = 0x2000000
 VM_DONTDUMP = 0x4000000
 VM_HUGEPAGE, VM_NOHUGEPAGE = 0x20000000, 0x40000000
+#: mlock, madvise and the like leave these alone.
+VM_SPECIAL = VM_IO | VM_DONTEXPAND | VM_PFNMAP
 VM_RIGHTS = VM_READ | VM_WRITE | VM_EXEC
 
 #: mm/mmap.c: nothing may be mapped this close below a growing stack (256 pages).
@@ -50,6 +54,7 @@ class VmArea:
 
     `pgoff`: page of the file at `start`; of anonymous memory start >> 12 when it was mapped.
     `name` is what /proc/PID/maps says where there is no file: [heap], [stack], [vdso] or "".
+    `special`: pages of [vdso] and [vvar], which are no file's; such an area is never cut.
     `anon_vma`: None while the area has no private page. It decides what can merge.
     """
 
@@ -60,6 +65,7 @@ class VmArea:
     file: File | None = None
     name: str = ""
     anon_vma: AnonVma | None = None
+    special: AddressSpace | None = None
 
     @property
     def size(self) -> int:
@@ -83,6 +89,7 @@ class VmArea:
             and before.flags == self.flags
             and before.file is self.file
             and before.name == self.name
+            and before.special is self.special is None
             and before.pgoff + (before.size >> PAGE_SHIFT) == self.pgoff
             and compatible(before.anon_vma, self.anon_vma)
         )

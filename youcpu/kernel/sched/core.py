@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from youcpu.abi.signal import Sig
 from youcpu.hardware.cpu import CR3
 from youcpu.kernel import entry
 from youcpu.kernel.clock import NS_PER_BLOCK
 from youcpu.kernel.sched.policies import make_policy
+from youcpu.kernel.signal import SigInfo, send_signal
 from youcpu.kernel.task import RUNNING, STOPPED
 
 if TYPE_CHECKING:
@@ -20,10 +22,11 @@ if TYPE_CHECKING:
 
     from youcpu.kernel.kernel import Kernel
     from youcpu.kernel.sched.policy import Policy
-    from youcpu.kernel.task import Task
+    from youcpu.kernel.task import Task, ThreadGroup
 
 #: Blocks a lone task runs before the host's Python gets a turn (Ctrl-C, --timeout): some 5 ms.
 SLICE_BLOCKS = 1_000_000
+NS_PER_SECOND = 1_000_000_000
 
 
 class Deadlock(Exception):
@@ -69,6 +72,8 @@ class Scheduler:
             entity.start_ns = now
             policy.forked(fresh, task)
         policy.enqueue(task, wakeup=True)
+        if self.kernel.tracer.switches:
+            self.kernel.probes.wake(task)
         current = self.current
         if current is None or current.state != RUNNING:
             return
@@ -220,3 +225,14 @@ class Scheduler:
             now = kernel.clock.monotonic_ns()
             blocks = min(blocks, max(1, (self._slice_end_ns - now) // NS_PER_BLOCK))
         kernel.cpu.run(blocks)
+        if task.group.cpu_limit is not None:
+            self._check_cpu_limit(task.group, *task.group.cpu_limit)
+
+    def _check_cpu_limit(self, group: ThreadGroup, soft: int, hard: int) -> None:
+        """RLIMIT_CPU: SIGXCPU at the soft limit and each second after, then SIGKILL."""
+        used = group.cpu_ns + sum(self.cpu_time(thread) for thread in group.threads)
+        if used < soft or not group.threads:
+            return
+        group.cpu_limit = (used + NS_PER_SECOND, hard)
+        signo = Sig.SIGKILL if used >= hard else Sig.SIGXCPU
+        send_signal(group.threads[0], SigInfo(signo))

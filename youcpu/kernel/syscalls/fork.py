@@ -72,7 +72,7 @@ def kernel_clone(task: Task, args: CloneArguments, how: str) -> int:
         if args.flags & CLONE_PIDFD:
             pidfd = install_pidfd(task, child.group, 0)
             put_user(task, args.pidfd, pidfd, 4)
-        wake_up_new_task(task, child, how)
+        wake_up_new_task(task, child, args, how)
         if not args.flags & CLONE_VFORK:
             return child.pid
         waiting = task.restart = VforkWait(child)

@@ -46,7 +46,7 @@ def _instance(task: Task, fd: int) -> Inotify:
     return file
 
 
-@syscall(254, partial="no IN_ACCESS and IN_CLOSE events")
+@syscall(254, partial="no IN_ACCESS events")
 def inotify_add_watch(task: Task, fd: Fd, pathname: Path, mask: UInt) -> Int:
     if not mask & IN_ALL_EVENTS or (mask & IN_MASK_ADD and mask & IN_MASK_CREATE):
         raise KernelError(Errno.EINVAL)

@@ -82,6 +82,7 @@ from youcpu.kernel.mm.vm_area import (
     VM_EXEC,
     VM_GROWSDOWN,
     VM_HUGEPAGE,
+    VM_IO,
     VM_LOCKED,
     VM_LOCKONFAULT,
     VM_MAYEXEC,
@@ -89,10 +90,12 @@ from youcpu.kernel.mm.vm_area import (
     VM_MAYWRITE,
     VM_NOHUGEPAGE,
     VM_NORESERVE,
+    VM_PFNMAP,
     VM_RAND_READ,
     VM_READ,
     VM_SEQ_READ,
     VM_SHARED,
+    VM_SPECIAL,
     VM_WIPEONFORK,
     VM_WRITE,
     VmArea,
@@ -330,13 +333,17 @@ def madvise(task: Task, addr: Addr, length: Size, advice: Madvice) -> Int:
 
 def _advise(mm: MM, area: VmArea, start: int, end: int, advice: int) -> None:
     if advice in _MADV_DISCARD:
-        if area.flags & VM_LOCKED and advice != MADV_DONTNEED_LOCKED:
+        if (area.flags & VM_LOCKED and advice != MADV_DONTNEED_LOCKED) or area.flags & VM_PFNMAP:
             raise KernelError(Errno.EINVAL)
-        if advice == MADV_FREE and area.file is not None:
+        if advice == MADV_FREE and (area.file is not None or area.special is not None):
             raise KernelError(Errno.EINVAL)
         mm.zap_range(start, end)
     elif advice in _MADV_FLAGS:
         on, off = _MADV_FLAGS[advice]
+        if (advice == MADV_DODUMP and area.flags & VM_SPECIAL) or (
+            advice == MADV_DOFORK and area.flags & VM_IO
+        ):
+            raise KernelError(Errno.EINVAL)
         if advice == MADV_WIPEONFORK and (area.file is not None or area.flags & VM_SHARED):
             raise KernelError(Errno.EINVAL)
         change_flags(mm, area, start, end, area.flags & ~off | on)
@@ -433,7 +440,8 @@ def _lock(task: Task, addr: int, length: int, lock: int) -> int:
             raise KernelError(Errno.ENOMEM)
         low, high = max(start, area.start), min(end, area.end)
         flags = area.flags & ~(VM_LOCKED | VM_LOCKONFAULT) | lock
-        change_flags(task.mm, area, low, high, flags)
+        if not area.flags & VM_SPECIAL:
+            change_flags(task.mm, area, low, high, flags)
         position = high
     if position < end or (lock == VM_LOCKED and not populate(task.mm, start, end)):
         raise KernelError(Errno.ENOMEM)

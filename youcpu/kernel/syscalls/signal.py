@@ -13,6 +13,7 @@ from youcpu.abi.args_signal import (
     SiginfoIn,
     SiginfoOut,
     Signal,
+    SignalFramePtr,
     SigprocmaskHow,
     SigsetIn,
     SigsetOut,
@@ -29,6 +30,7 @@ from youcpu.abi.signal import (
     SIG_BLOCK,
     SIG_SETMASK,
     SIG_UNBLOCK,
+    SIGRTMIN,
     SS_AUTODISARM,
     SS_DISABLE,
     SS_ONSTACK,
@@ -38,6 +40,7 @@ from youcpu.hardware.cpu import RSP
 from youcpu.kernel.cred import CAP_KILL
 from youcpu.kernel.errors import Blocked, KernelError
 from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user
+from youcpu.kernel.rlimit import RLIMIT_SIGPENDING
 from youcpu.kernel.sigframe import altstack_flags, on_altstack, pack_siginfo, sigreturn
 from youcpu.kernel.signal import (
     UNBLOCKABLE,
@@ -118,7 +121,7 @@ def rt_sigprocmask(
 
 
 @syscall(15)
-def rt_sigreturn(task: Task) -> Long:
+def rt_sigreturn(task: Task, frame: SignalFramePtr) -> Long:
     """rt_sigreturn(2)."""
     try:
         return sigreturn(task, task.kernel.cpu)
@@ -140,7 +143,7 @@ def rt_sigpending(task: Task, set: SigsetOut, sigsetsize: Size) -> Int:
 @syscall(128)
 def rt_sigtimedwait(
     task: Task, set: SigsetIn, info: SiginfoOut, timeout: TimespecIn, sigsetsize: Size
-) -> Int:
+) -> Signal:
     """rt_sigtimedwait(2)."""
     mask = read_sigset(task, set, sigsetsize) & ~UNBLOCKABLE
     limit = read_timespec(task, timeout) if timeout else None
@@ -315,8 +318,16 @@ def rt_sigqueueinfo(task: Task, pid: Pid, sig: Signal, info: SiginfoIn) -> Int:
     if group is None:
         raise KernelError(Errno.ESRCH)
     _check_signal(sig)
+    _check_queue(group, sig)
     kill_group(task, group, queued)
     return 0
+
+
+def _check_queue(group: ThreadGroup, signo: int) -> None:
+    """__sigqueue_alloc(): RLIMIT_SIGPENDING counts what waits. Raises EAGAIN."""
+    waiting = len(group.pending.queue) + sum(len(t.pending.queue) for t in group.threads)
+    if signo >= SIGRTMIN and waiting >= group.rlimits.soft(RLIMIT_SIGPENDING):
+        raise KernelError(Errno.EAGAIN)
 
 
 @syscall(297)

@@ -49,7 +49,7 @@ _NS = 1_000_000_000
 
 
 def _cp_new_stat(task: Task, address: int, kstat: Kstat) -> int:
-    found = Stat(
+    data = Stat.LAYOUT.pack(
         kstat.dev,
         kstat.ino,
         kstat.nlink,
@@ -64,7 +64,7 @@ def _cp_new_stat(task: Task, address: int, kstat: Kstat) -> int:
         *divmod(kstat.mtime, _NS),
         *divmod(kstat.ctime, _NS),
     )
-    copy_to_user(task, address, found.pack())
+    copy_to_user(task, address, data)
     return 0
 
 
@@ -129,7 +129,8 @@ def statx(
     birth = kstat.btime
     if birth is None and mask & STATX_BTIME:
         birth = place.inode.birth_ns()
-    known = STATX_BASIC_STATS | STATX_MNT_ID & mask
+    # The mount is told whether asked for or not (Linux 5.8).
+    known = STATX_BASIC_STATS | STATX_MNT_ID
     if birth is not None:
         known |= STATX_BTIME
     found = Statx(
@@ -152,7 +153,7 @@ def statx(
         os.minor(kstat.rdev),
         os.major(kstat.dev),
         os.minor(kstat.dev),
-        task.kernel.vfs.mount_id(place) if mask & STATX_MNT_ID else 0,
+        task.kernel.vfs.mount_id(place),
     )
     copy_to_user(task, buffer, found.pack())
     return 0

@@ -34,8 +34,15 @@ from youcpu.abi.errno import Errno
 from youcpu.kernel.cred import CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RESOURCE
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user, get_user, put_user
-from youcpu.kernel.rlimit import RLIMIT_AS, RLIMIT_DATA, RLIMIT_NOFILE, RLIMIT_STACK
+from youcpu.kernel.rlimit import (
+    RLIMIT_AS,
+    RLIMIT_CPU,
+    RLIMIT_DATA,
+    RLIMIT_NOFILE,
+    RLIMIT_STACK,
+)
 from youcpu.kernel.syscalls.table import syscall
+from youcpu.kernel.syscalls.wait import pack_rusage
 from youcpu.kernel.time import NS, write_timespec
 
 if TYPE_CHECKING:
@@ -143,6 +150,9 @@ def _do_prlimit(
         mm.data_limit = soft
     elif resource == RLIMIT_NOFILE:
         target.files.limit = soft
+    elif resource == RLIMIT_CPU:
+        # posix-cpu-timers.c: the scheduler looks between slices.
+        target.group.cpu_limit = (max(soft, 1) * NS, max(hard, 1) * NS)
     return old
 
 
@@ -181,13 +191,22 @@ def getrusage(task: Task, who: RusageWho, usage: RusagePtr) -> Int:
     if who not in (-1, 0, 1):
         raise KernelError(Errno.EINVAL)
     group = task.group
-    words = [0] * 18
-    if who != -1:
-        ran = task.kernel.clock.monotonic_ns() - group.start_ns
-        words[0], words[1] = ran // NS, ran % NS // 1000
-        words[4] = task.mm.resident_pages() * 4
-        words[8], words[9] = group.minor_faults, group.major_faults
-    copy_to_user(task, usage, struct.pack("<18q", *words))
+    if who == -1:  # RUSAGE_CHILDREN
+        image = pack_rusage(
+            group.children_cpu_ns, group.children_minor_faults, group.children_major_faults,
+            group.children_max_rss_pages, [0, 0],
+        )  # fmt: skip
+    else:
+        cpu_ns = group.cpu_time() if who == 0 else task.kernel.scheduler.cpu_time(task)
+        switches = task.sched.switches
+        if who == 0:
+            switches = [
+                group.switches[kind] + sum(thread.sched.switches[kind] for thread in group.threads)
+                for kind in (0, 1)
+            ]
+        rss = max(group.max_rss_pages, task.mm.resident_pages())
+        image = pack_rusage(cpu_ns, group.minor_faults, group.major_faults, rss, switches)
+    copy_to_user(task, usage, image)
     return 0
 
 
@@ -384,12 +403,10 @@ def copy_from_user_string(task: Task, address: int) -> bytes:
     return name
 
 
-@syscall(103)
+@syscall(103, partial="this kernel keeps no log: EPERM")
 def syslog(task: Task, type: Int, bufp: Addr, len: Int) -> Int:
-    """syslog(2): this kernel keeps no log."""
-    if not task.cred.capable(CAP_SYS_ADMIN):
-        raise KernelError(Errno.EPERM)
-    return 0
+    """syslog(2): as under kernel.dmesg_restrict for who is not root of the host."""
+    raise KernelError(Errno.EPERM)
 
 
 @syscall(324, partial="one CPU: a barrier is what every instruction is")

@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 CLOCK_REALTIME, CLOCK_MONOTONIC = 0, 1
 CLOCK_PROCESS_CPUTIME, CLOCK_THREAD_CPUTIME = 2, 3
 CLOCK_BOOTTIME, CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM, CLOCK_TAI = 7, 8, 9, 11
-#: CLOCK_MONOTONIC_RAW, REALTIME_COARSE, MONOTONIC_COARSE
-_MONOTONIC_KIND = {1, 4, 6, 7, 9}
-_REALTIME_KIND = {0, 5, 8, 11}
+#: With CLOCK_MONOTONIC_RAW and the coarse ones. The alarm clocks need an RTC device.
+_MONOTONIC_KIND = {1, 4, 6, 7}
+_REALTIME_KIND = {0, 5, 11}
 _COARSE = {5: 4_000_000, 6: 4_000_000}
 TIMER_ABSTIME = 1
 ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF = range(3)
@@ -74,11 +74,16 @@ def read_clock(task: Task, clock_id: int) -> int:
 
 
 def _cpu_clock(task: Task, clock_id: int) -> int:
+    """CLOCK_PROCESS_CPUTIME_ID and the others of posix-cpu-timers.c: bit 2 means a thread."""
+    thread = clock_id == CLOCK_THREAD_CPUTIME
+    target: Task | None = task
     if clock_id < 0:
-        pid = ~(clock_id >> 3)
-        if clock_id & 3 == 3 or (pid and pid not in task.kernel.tasks):
+        pid, thread = ~(clock_id >> 3), bool(clock_id & 4)
+        target = task.kernel.tasks.get(pid) if pid else task
+        if clock_id & 3 == 3 or target is None or (thread and target.group is not task.group):
             raise KernelError(Errno.EINVAL)
-    return task.kernel.clock.monotonic_ns() - task.group.start_ns
+    assert target is not None
+    return task.kernel.scheduler.cpu_time(target) if thread else target.group.cpu_time()
 
 
 @syscall(228)
@@ -106,7 +111,7 @@ def clock_settime(task: Task, clockid: ClockId, tp: TimespecIn) -> Int:
     wanted = read_timespec(task, tp)
     if not task.cred.effective:
         raise KernelError(Errno.EPERM)
-    task.kernel.clock.boot_realtime_ns += wanted - task.kernel.clock.realtime_ns()
+    task.kernel.set_realtime(wanted)
     return 0
 
 
@@ -127,7 +132,7 @@ def settimeofday(task: Task, tv: TimevalIn, tz: TimezoneIn) -> Int:
     if not task.cred.effective:
         raise KernelError(Errno.EPERM)
     if wanted is not None:
-        task.kernel.clock.boot_realtime_ns += wanted - task.kernel.clock.realtime_ns()
+        task.kernel.set_realtime(wanted)
     return 0
 
 
@@ -144,9 +149,10 @@ def time(task: Task, tloc: TimePtr) -> Long:
 def times(task: Task, buf: TmsPtr) -> Long:
     """times(2): all time of the process counts as user time."""
     clock = task.kernel.clock
-    ticks = (clock.monotonic_ns() - task.group.start_ns) // TICK_NS
+    group = task.group
     if buf:
-        copy_to_user(task, buf, struct.pack("<4q", ticks, 0, 0, 0))
+        own, children = group.cpu_time() // TICK_NS, group.children_cpu_ns // TICK_NS
+        copy_to_user(task, buf, struct.pack("<4q", own, 0, children, 0))
     return clock.monotonic_ns() // TICK_NS
 
 

@@ -63,10 +63,12 @@ class HostContent:
 class ConsoleInode(Inode):
     """What is behind a host descriptor."""
 
-    __slots__ = ("fd",)
+    __slots__ = ("fd", "saved_termios")
 
     def __init__(self, sb: SuperBlock, fd: int) -> None:
         self.fd = fd
+        #: Terminal settings as they were before the program changed them.
+        self.saved_termios: bytes | None = None
         found = os.fstat(fd)
         super().__init__(sb, found.st_ino, found.st_mode, found.st_uid, found.st_gid)
         self.rdev = found.st_rdev
@@ -92,6 +94,11 @@ class ConsoleInode(Inode):
         )
         return answer
 
+    def restore_terminal(self) -> None:
+        """Give the user the terminal settings back that the program changed."""
+        if self.saved_termios is not None:
+            fcntl.ioctl(self.fd, TCSETS[0], self.saved_termios)
+
     def setattr(self, **changes: int | None) -> None:
         raise KernelError(Errno.EPERM)
 
@@ -111,16 +118,11 @@ class ConsoleInode(Inode):
 class ConsoleFile(File):
     """An open standard descriptor of the host; its offset is the host's."""
 
-    __slots__ = ("saved_termios",)
+    __slots__ = ()
     inode: ConsoleInode
     stream = True
     pollable = True
     writes_all = True
-
-    def __init__(self, dentry: Dentry, flags: int) -> None:
-        super().__init__(dentry, flags)
-        #: Terminal settings as they were before the program changed them.
-        self.saved_termios: bytes | None = None
 
     @property
     def seekable(self) -> bool:  # type: ignore[override]
@@ -201,11 +203,12 @@ class ConsoleFile(File):
             copy_to_user(task, argument, fcntl.ioctl(fd, command, bytes(size)))
         elif command in TCSETS:
             settings = copy_from_user(task, argument, _TERMIOS_SIZE)
-            if self.saved_termios is None:
-                self.saved_termios = fcntl.ioctl(fd, TCGETS, bytes(_TERMIOS_SIZE))
+            if self.inode.saved_termios is None:
+                self.inode.saved_termios = fcntl.ioctl(fd, TCGETS, bytes(_TERMIOS_SIZE))
             fcntl.ioctl(fd, command, settings)
         elif command in (TIOCGPGRP, TIOCGSID):
-            put_user(task, argument, task.tgid, 4)
+            group = task.group
+            put_user(task, argument, group.pgid if command == TIOCGPGRP else group.sid, 4)
         elif command in (TCSBRK, TCFLSH):
             fcntl.ioctl(fd, command, argument & 0xFFFFFFFF)
         elif command not in (TIOCSPGRP, TCXONC):
@@ -217,8 +220,3 @@ class ConsoleFile(File):
             os.fsync(self.inode.fd)
         except OSError as error:
             raise host_error(error) from None
-
-    def restore_terminal(self) -> None:
-        """Give the user the terminal settings back that the program changed."""
-        if self.saved_termios is not None:
-            fcntl.ioctl(self.inode.fd, TCSETS[0], self.saved_termios)

@@ -6,7 +6,7 @@ but for the ring of the last ones looked up (`DentryRing`).
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -88,15 +88,6 @@ class Dentry:
                     place.parent.children = WeakValueDictionary()
                 place.parent.children[place.name] = place
 
-    def below(self, ancestor: Dentry) -> bool:
-        """Whether this is `ancestor` or lies under it, within one mount."""
-        place: Dentry | None = self
-        while place is not None:
-            if place is ancestor:
-                return True
-            place = place.parent
-        return False
-
 
 class DentryRing:
     """Keeps the last RING dentries alive."""
@@ -104,11 +95,17 @@ class DentryRing:
     __slots__ = ("ring",)
 
     def __init__(self) -> None:
-        self.ring: deque[Dentry] = deque(maxlen=RING)
+        self.ring: OrderedDict[Dentry, None] = OrderedDict()
 
     def touch(self, dentry: Dentry) -> None:
         """`dentry` was just looked up anew."""
-        self.ring.append(dentry)
+        self.ring[dentry] = None
+        if len(self.ring) > RING:
+            self.ring.popitem(last=False)
+
+    def forget(self, dentry: Dentry) -> None:
+        """Its name is gone: what it held must not live on here."""
+        self.ring.pop(dentry, None)
 
 
 def follow_up(dentry: Dentry) -> Dentry | None:

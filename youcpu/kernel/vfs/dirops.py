@@ -170,6 +170,7 @@ def do_unlink(task: Task, dfd: int, path: bytes) -> None:
     inode = victim.inode
     last.directory.inode.unlink(last.name, inode)
     last.directory.drop(last.name)
+    task.kernel.vfs.ring.forget(victim)
     if task.kernel.vfs.watched:
         fsnotify_self(inode, IN_ATTRIB)
         fsnotify_name(last.directory, IN_DELETE, last.name, inode)
@@ -191,6 +192,7 @@ def do_rmdir(task: Task, dfd: int, path: bytes) -> None:
     inode = victim.inode
     last.directory.inode.rmdir(last.name, inode)
     last.directory.drop(last.name)
+    task.kernel.vfs.ring.forget(victim)
     if task.kernel.vfs.watched:
         fsnotify_name(last.directory, IN_DELETE, last.name, inode)
         fsnotify_self(inode, IN_DELETE_SELF)
@@ -290,6 +292,8 @@ def _move(
     victim = target.inode if target is not None else None
     old_dir.inode.rename(old_last.name, source.inode, new_dir.inode, new_last.name, victim)
     source.move(new_dir, new_last.name)
+    if target is not None:
+        task.kernel.vfs.ring.forget(target)
     if task.kernel.vfs.watched:
         cookie = task.kernel.vfs.next_cookie()
         fsnotify_name(old_dir, IN_MOVED_FROM, old_last.name, source.inode, cookie)

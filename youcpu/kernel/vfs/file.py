@@ -21,6 +21,7 @@ from youcpu.abi.fcntl import (
 from youcpu.abi.poll import POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.vfs.dcache import d_path
+from youcpu.kernel.vfs.fsnotify import IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, fsnotify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,7 +127,8 @@ class File:
         """lseek(2): the new offset."""
         if not self.seekable:
             raise KernelError(Errno.ESPIPE)
-        self.inode.refresh()
+        if whence >= SEEK_END:
+            self.inode.refresh()
         return self._seek_to(self._target(offset, whence, self.inode.size))
 
     def _target(self, offset: int, whence: int, size: int) -> int:
@@ -190,6 +192,8 @@ class File:
                 from youcpu.kernel.vfs.eventpoll import forget
 
                 forget(self)
+            if self.inode.sb.kernel.vfs.watched and not self.flags & O_PATH:
+                fsnotify(self.dentry, IN_CLOSE_WRITE if self.writable else IN_CLOSE_NOWRITE)
             self.release()
             if self.charged:
                 self.charged = False

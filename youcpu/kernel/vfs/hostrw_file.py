@@ -65,23 +65,28 @@ class RwRegular(Inode):
 
     def write_back(self) -> None:
         """What shared mappings changed goes to the host."""
-        mapping, fd = self.mapping, self.content.fd
-        if not mapping.dirty or fd < 0:
+        mapping = self.mapping
+        if not mapping.dirty or self.content.fd < 0:
             return
-        ram = self.sb.kernel.ram.bytes
-        size = os.fstat(fd).st_size
         for index in sorted(mapping.dirty):
-            frame = mapping.pages.get(index)
-            count = min(PAGE_SIZE, size - (index << PAGE_SHIFT))
-            if frame is not None and count > 0:
-                start = frame << PAGE_SHIFT
-                try:
-                    os.pwrite(fd, ram[start : start + count], index << PAGE_SHIFT)
-                except OSError:
-                    # Opened for reading only: there was nothing to write.
-                    return
+            if not self.write_page(index):
+                return
         # The pages may still be mapped writable: they stay dirty until they are unmapped.
         mapping.dirty = {i for i in mapping.dirty if self._mapped(i)}
+
+    def write_page(self, index: int) -> bool:
+        fd = self.content.fd
+        frame = self.mapping.pages.get(index)
+        if fd < 0 or frame is None:
+            return fd >= 0
+        count = min(PAGE_SIZE, os.fstat(fd).st_size - (index << PAGE_SHIFT))
+        start = frame << PAGE_SHIFT
+        try:
+            if count > 0:
+                os.pwrite(fd, self.sb.kernel.ram.bytes[start : start + count], index << PAGE_SHIFT)
+        except OSError:
+            return False  # opened for reading only: there was nothing to write
+        return True
 
     def _mapped(self, index: int) -> bool:
         frame = self.mapping.pages.get(index)

@@ -25,8 +25,6 @@ MAY_EXEC = 1
 MAY_WRITE = 2
 MAY_READ = 4
 NAME_MAX = 255
-#: fs/fs.h S_IFMT >> 12 is the d_type of struct dirent.
-DT_SHIFT = 12
 
 
 @record
@@ -135,7 +133,7 @@ class Inode:
             self.gid,
             self.rdev,
             self.size,
-            4096,
+            self.sb.blksize,
             self.blocks(),
             self.atime,
             self.mtime,
@@ -250,6 +248,10 @@ class Inode:
         if mtime is not None:
             self.mtime = mtime
         self.ctime = self.sb.now()
+
+    def write_page(self, index: int) -> bool:
+        """Write a changed page of a shared mapping back; False: there is no place to write to."""
+        return False
 
     # Extended attributes.
 

@@ -233,12 +233,24 @@ class Vfs:
         for mount in self.mounts:
             mount.sb.sync()
 
+    def reclaim(self, wanted: int) -> int:
+        """mm/vmscan.c: drop clean cached pages that nobody maps; how many frames came free.
+
+        For a point where nobody holds a frame number: the start of a fault or a call.
+        """
+        freed = 0
+        for mount in self.mounts:
+            if freed < wanted:
+                freed += mount.sb.reclaim(wanted - freed)
+        return freed
+
+    def restore_terminals(self) -> None:
+        """At the end: the user's terminal as it was before the program changed it."""
+        for inode in self.consoles.values():
+            inode.restore_terminal()
+
     def mount_id(self, dentry: Dentry) -> int:
         """Number of the mount that a place belongs to."""
         while dentry.parent is not None:
             dentry = dentry.parent
         return next((mount.number for mount in self.mounts if mount.root is dentry), 0)
-
-    def path_of(self, mount: Mount, root: Dentry) -> bytes:
-        """Where a mount lies, as seen from `root`."""
-        return d_path(mount.root, root)[0]

@@ -24,6 +24,8 @@ LOOKUP_FOLLOW = 0x1
 LOOKUP_DIRECTORY = 0x2
 LOOKUP_EMPTY = 0x4000
 MAXSYMLINKS = 40
+#: Mode of a directory with all three x bits.
+_SEARCHABLE = 0o040111
 
 
 class FsStruct:
@@ -89,7 +91,9 @@ class Walk:
         while names:
             name = names.pop()
             last = not names
-            self._may_lookup()
+            # A directory that everybody may search needs no more questions.
+            if self.place.inode.mode & 0o170111 != _SEARCHABLE:
+                self._may_lookup()
             if name == b".":
                 continue
             if name == b"..":
@@ -97,6 +101,12 @@ class Walk:
                 continue
             if last and (not follow_last or (create and trailing)):
                 return Last(self.place, name, trailing, None)
+            dentry = self._known_directory(name)
+            if dentry is not None:
+                if last:
+                    return Last(self.place, name, trailing, dentry)
+                self.place = dentry
+                continue
             dentry = self._step(name, last)
             if dentry is None:
                 return Last(self.place, name, trailing, None)
@@ -115,6 +125,19 @@ class Walk:
             if last:
                 trailing = trailing or target.endswith(b"/")
         return Last(self.place, b"", trailing, self.place)
+
+    def _known_directory(self, name: bytes) -> Dentry | None:
+        """The usual case: a directory in the cache, nothing mounted on it."""
+        children = self.place.children
+        if children is None:
+            return None
+        dentry = children.get(name)
+        if dentry is None or dentry.mounted is not None:
+            return None
+        inode = dentry.inode
+        if inode.mode & 0o170000 != 0o040000 or inode.sb.revalidate:
+            return None
+        return dentry
 
     def _may_lookup(self) -> None:
         inode = self.place.inode

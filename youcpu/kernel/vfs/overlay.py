@@ -8,6 +8,7 @@ the names added and removed; moving it moves only the object, so rename(2) just 
 
 from __future__ import annotations
 
+import os
 import stat
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -33,9 +34,9 @@ from youcpu.kernel.vfs.tmpfs import (
 )
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
 
+    from youcpu.kernel.cred import Credentials
     from youcpu.kernel.kernel import Kernel
     from youcpu.kernel.mm.page_cache import BackingStore
     from youcpu.kernel.task import Task
@@ -48,6 +49,8 @@ MAX_LOWER = 1 << 62
 
 class OverlayFs(TmpFs):
     """The overlay over one tree of the host. `read_only`: a pass-through (/sys)."""
+
+    block_directories = True
 
     def __init__(self, kernel: Kernel, tree: HostTree, read_only: bool = False) -> None:
         top = tree.lstat(b"/")
@@ -106,6 +109,15 @@ class OverlayFs(TmpFs):
         """The last name of a changed host file is gone."""
         self._pinned.discard(inode)
 
+    def reclaim(self, wanted: int) -> int:
+        freed = 0
+        for inode in list(self._inodes.values()):
+            if freed >= wanted:
+                break
+            if isinstance(inode, LowerFile):
+                freed += inode.drop_clean(wanted - freed)
+        return freed
+
     def statfs(self) -> Kstatfs:
         return self.tree.statfs(b"") or super().statfs()
 
@@ -117,6 +129,8 @@ class LowerMixin(MemInode):
         #: Where the host has it, below the tree's root.
         self.path = path
         self.changed_here = False
+        #: The attributes come from the lookup of this very system call.
+        self.fresh = False
         super().__init__(sb, found.st_ino, found.st_mode)
         self.st_dev = found.st_dev
         self.take(found)
@@ -140,13 +154,32 @@ class LowerMixin(MemInode):
         self.ctime = found.st_ctime_ns
         self._blksize = found.st_blksize
         self._blocks = found.st_blocks
+        self.fresh = True
 
     def refresh(self) -> None:
-        if not self.changed_here:
+        if self.fresh:
+            self.fresh = False
+        elif not self.changed_here:
             found = self.overlay.tree.lstat(self.path or b"/")
             if (found.st_dev, found.st_ino) != (self.st_dev, self.ino):
                 raise KernelError(Errno.ESTALE)
             self.take(found)
+            self.fresh = False
+
+    def permission(self, cred: Credentials, mask: int) -> None:
+        try:
+            super().permission(cred, mask)
+        except KernelError:
+            # The host may know better (ACLs), as long as the program acts as our user.
+            path = self.path or b"/"
+            if self.changed_here or cred.fsuid != os.geteuid():
+                raise
+            if not self.overlay.tree.access(path, mask):
+                raise
+
+    def accessed(self) -> None:
+        if self.changed_here:
+            super().accessed()
 
     def before_change(self) -> None:
         """From now on the attributes live here."""
@@ -251,6 +284,7 @@ class LowerFile(LowerMixin, MemFile):
         return max(self._blocks, (self.size + 511) >> 9) if self.written else self._blocks
 
     def open(self, dentry: Dentry, flags: int, task: Task) -> RegularFile:
+        self.fresh = False
         # The host's own refusal comes now, not at the first read.
         if flags & O_ACCMODE != O_WRONLY and self.content.limit:
             self.overlay.pool.fd(self.content.host)
@@ -274,6 +308,16 @@ class LowerFile(LowerMixin, MemFile):
         if not self.written:
             self.written = True
             self.content.limit = self.size
+
+    def drop_clean(self, wanted: int) -> int:
+        """Give back up to `wanted` frames that only the cache holds and the host still has."""
+        pages, dirty, frames = self.mapping.pages, self.mapping.dirty, self.mapping.frames
+        victims = [i for i, f in pages.items() if i not in dirty and frames.count(f) == 1]
+        limit = self.content.limit >> PAGE_SHIFT
+        victims = [index for index in victims if index < limit][:wanted]
+        for index in victims:
+            frames.put(pages.pop(index))
+        return len(victims)
 
     def truncate(self, size: int) -> None:
         super().truncate(size)

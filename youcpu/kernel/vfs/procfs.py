@@ -25,6 +25,7 @@ class ProcFs(SuperBlock):
 
     def __init__(self, kernel: Kernel) -> None:
         super().__init__(kernel, "proc", _host_dev(), PROC_SUPER_MAGIC)
+        self.blksize = 1024
         self.root = ProcRoot(self)
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import O_CLOEXEC
 from youcpu.kernel.errors import KernelError
-from youcpu.kernel.vfs import procfs_status
+from youcpu.kernel.vfs import procfs_pages, procfs_status
 from youcpu.kernel.vfs.dcache import Dentry, d_path
 from youcpu.kernel.vfs.inode import DirEntry, Inode
 from youcpu.kernel.vfs.procfs import ProcDir, ProcFile, ProcLink
+from youcpu.kernel.vfs.procfs_pagemap import PagemapInode
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -36,6 +37,9 @@ class PidDir(ProcDir):
         self.symlink_to(b"exe", _shown_exe, _follow_exe, task)
         for name, (mode, content) in procfs_status.FILES.items():
             self.file(name, content, task, mode)
+        for name, (mode, content) in procfs_pages.FILES.items():
+            self.file(name, content, task, mode)
+        self.makers[b"pagemap"] = (8, lambda: PagemapInode(sb, task))
         self.file(b"comm", procfs_status.comm, task, 0o644, procfs_status.set_comm)
 
     def refreshed(self) -> PidDir:

@@ -48,6 +48,8 @@ class SuperBlock:
         self.read_only = read_only
         #: Directories may be exchanged by others: look them up anew each time.
         self.revalidate = False
+        #: What stat(2) recommends for I/O.
+        self.blksize = 4096
         #: MS_NOEXEC
         self.noexec = False
         # Numbers of pipes and the like look as on a running system: five digits.
@@ -64,6 +66,10 @@ class SuperBlock:
 
     def sync(self) -> None:
         """Write back what is only in memory, where there is a place for it."""
+
+    def reclaim(self, wanted: int) -> int:
+        """Drop up to `wanted` cached pages that can be read again; how many."""
+        return 0
 
     def statfs(self) -> Kstatfs:
         """What statfs(2) shows."""

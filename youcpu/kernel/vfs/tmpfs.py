@@ -6,7 +6,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
-from youcpu.abi.fcntl import SEEK_DATA, SEEK_HOLE
+from youcpu.abi.fcntl import O_NOATIME, SEEK_DATA, SEEK_HOLE
 from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE, OutOfFrames
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.mm.code_pages import was_written
@@ -32,7 +32,12 @@ MAX_SIZE = (1 << 63) - 1
 
 
 class TmpFs(SuperBlock):
-    """An instance of tmpfs; the base of the overlay too."""
+    """An instance of tmpfs; the base of the overlay too.
+
+    `block_directories`: directories are blocks, as on a disk, and have their size.
+    """
+
+    block_directories = False
 
     def __init__(self, kernel: Kernel, name: str, dev: int, magic: int = TMPFS_MAGIC) -> None:
         super().__init__(kernel, name, dev, magic)
@@ -91,6 +96,11 @@ class MemInode(Inode):
 
     def before_change(self) -> None:
         """About to change content or attributes."""
+
+    def accessed(self) -> None:
+        """The content was read: relatime."""
+        if self.atime <= self.mtime:
+            self.atime = self.sb.now()
 
     def changed(self) -> None:
         """Content changed: mtime and ctime are now."""
@@ -225,6 +235,10 @@ class MemFile(MemInode):
                 raise KernelError(Errno.EFBIG)
             data = data[: MAX_SIZE - offset]
         self.before_write()
+        missing = self.fs.kmem.reserve + (len(data) >> PAGE_SHIFT) + 2
+        missing -= self.mapping.frames.available
+        if missing > 0:
+            self.sb.kernel.vfs.reclaim(missing)
         ram = self.sb.kernel.ram.bytes
         done = 0
         while done < len(data):
@@ -342,7 +356,10 @@ class RegularFile(File):
     inode: MemFile
 
     def pread(self, count: int, offset: int) -> bytes:
-        return self.inode.read_at(count, offset)
+        inode = self.inode
+        if inode.atime <= inode.mtime and not self.flags & O_NOATIME:
+            inode.accessed()
+        return inode.read_at(count, offset)
 
     def pwrite(self, data: bytes, offset: int) -> int:
         return self.inode.write_at(data, offset)
@@ -372,7 +389,7 @@ class MemDir(MemInode):
     def __init__(self, sb: TmpFs, ino: int, mode: int, uid: int = 0, gid: int = 0) -> None:
         super().__init__(sb, ino, mode, uid, gid)
         self.names: dict[bytes, Inode] = {}
-        self.size = 40
+        self.size = PAGE_SIZE if sb.block_directories else 40
 
     def open(self, dentry: Dentry, flags: int, task: Task) -> File:
         return DirFile(dentry, flags)
@@ -405,8 +422,12 @@ class MemDir(MemInode):
 
     def entries_changed(self, size: int) -> None:
         """mtime, and the size as shmem counts it (BOGO_DIRENT_SIZE)."""
-        self.size = max(0, self.size + size)
+        if not self.fs.block_directories:
+            self.size = max(0, self.size + size)
         self.changed()
+
+    def blocks(self) -> int:
+        return PAGE_SIZE // 512 if self.fs.block_directories else 0
 
     def create(self, name: bytes, mode: int, cred: Credentials, rdev: int = 0) -> Inode:
         self.refresh()

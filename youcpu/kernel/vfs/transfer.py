@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import O_APPEND
-from youcpu.abi.poll import POLLIN
 from youcpu.kernel.errors import Blocked, KernelError
 from youcpu.kernel.mm.uaccess import user_page
 from youcpu.kernel.rlimit import RLIM_INFINITY, RLIMIT_FSIZE
@@ -141,8 +140,3 @@ def _within_limit(task: Task, file: File, data: bytes, offset: int | None) -> by
     if start >= limit:
         check_size_limit(task, start + 1)
     return data[: limit - start]
-
-
-def has_input(file: File) -> bool:
-    """Reading would not wait."""
-    return bool(file.poll() & POLLIN)

@@ -15,7 +15,7 @@ from youcpu.render.readelf.options import Options
 from youcpu.render.readelf.printable import Printer
 
 OPEN = 0x100
-NUMERIC, STRING, TRUE, FALSE = "*", "$", "+", "!"
+STRING, TRUE, FALSE = "$", "+", "!"  # a * has a number
 ATTRIBUTES = {
     1: "<version>",
     2: "<stack prot>",

@@ -7,6 +7,7 @@ from struct import Struct
 from typing import Any
 
 from youcpu.abi import elf_notes
+from youcpu.formats.elf.core import NT_PRPSINFO, program_of
 from youcpu.formats.elf.file import ElfFile
 from youcpu.formats.elf.image import c_string
 from youcpu.formats.elf.notes import Note, NoteTable, note_tables, notes_of, type_name
@@ -53,6 +54,9 @@ def meaning(elf: ElfFile, note: Note) -> Json | None:
         return _probe(elf, data)
     if note.owner == "CORE" and note.type == 0x46494C45:
         return _mapped_files(elf, data)
+    if note.owner == "CORE" and note.type == NT_PRPSINFO:
+        program = program_of(data)
+        return None if program is None else {k: text(v) for k, v in program._asdict().items()}
     if note.owner == "FDO" and note.type == 0xCAFE1A7E:
         return {"packaging_metadata": text(c_string(data))}
     return None

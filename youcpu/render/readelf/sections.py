@@ -10,7 +10,6 @@ from youcpu.formats.elf.file import ElfFile
 from youcpu.formats.elf.groups import read_groups
 from youcpu.formats.elf.section_checks import check_section
 from youcpu.formats.elf.structures import Section
-from youcpu.render.readelf.header import signed64
 from youcpu.render.readelf.options import Options
 from youcpu.render.readelf.printable import Printer, section_name
 
@@ -174,6 +173,3 @@ def group_flags(flags: int) -> str:
     words += "<PROC specific>" if flags & 0xF0000000 else ""
     words += "<unknown>" if flags & ~0xFFF00001 else ""
     return f"[{flags:#x}: {words}]"
-
-
-__all__ = ["announcement", "as_int", "section_groups", "section_headers", "signed64"]

@@ -198,9 +198,18 @@ class SymbolText:
 
 
 def numbers(start: int, count: int) -> list[str]:
-    """The Num column."""
-    texts = map(str, range(start, start + count))
-    return list(texts) if start >= 100000 else [text.rjust(6) for text in texts]
+    """The Num column: numbers of as many digits are padded alike."""
+    texts: list[str] = []
+    stop = start + count
+    while start < stop:
+        digits = len(str(start))
+        end = min(10**digits, stop)
+        shown: Iterable[str] = map(str, range(start, end))
+        if digits < 6:
+            shown = map((" " * (6 - digits)).__add__, shown)
+        texts += shown
+        start = end
+    return texts
 
 
 def hex_column(values: array[int], is64: bool) -> list[str]:

@@ -13,11 +13,11 @@ from youcpu.abi.errno import (
     ERESTARTNOINTR,
     ERESTARTSYS,
 )
-from youcpu.abi.signal import signal_name
+from youcpu.abi.signal import Sig, signal_name
 from youcpu.abi.values import Omitted, Pending
 from youcpu.record import field, record
 from youcpu.render.strace.values import RENDER, Style, errno_name, show
-from youcpu.trace.events import BlockedEvent, Event, ExitEvent, SignalEvent, SyscallEvent
+from youcpu.trace.events import BlockedEvent, Event, ExitEvent, ForkEvent, SignalEvent, SyscallEvent
 
 _RESTARTS = {
     ERESTARTSYS: "ERESTARTSYS (To be restarted if SA_RESTART is set)",
@@ -67,17 +67,17 @@ class StraceSink:
 
         `calls` False: only those.
         """
-        own = (SyscallEvent, BlockedEvent, SignalEvent, ExitEvent) if calls else ()
+        own = (SyscallEvent, BlockedEvent, SignalEvent, ExitEvent, ForkEvent) if calls else ()
         self.kinds = (*own, *(drawers or ()))
         self._drawers = drawers or {}
         self._write = write
         self._options = options or LineOptions()
         self._style = self._options.style
-        self._plain = (
-            self._options.timestamps == "none"
-            and self._options.pids == "never"
-            and not self._options.durations
-        )
+        timed = self._options.timestamps != "none"
+        self._plain = not timed and self._options.pids == "never"
+        #: The one process whose lines have nothing in front, 0: none.
+        self._sole = 0
+        self._may_be_sole = not timed and self._options.pids == "bracketed"
         self._limit = _BUFFER if buffered else 0
         self._held: list[str] = []
         self._size = 0
@@ -98,6 +98,9 @@ class StraceSink:
             self._signal(event)
         elif type(event) is ExitEvent:
             self._exit(event)
+        elif type(event) is ForkEvent:
+            self._pids |= {event.pid, event.child}
+            self._sole = 0
         else:
             self._interrupt()
             self._put(self._drawers[type(event)](event) + "\n")
@@ -128,7 +131,7 @@ class StraceSink:
         style = self._style
         if event.pid in self._written:
             line = self._resumed(event)
-        elif self._plain:
+        elif self._plain or event.pid == self._sole:
             line = call_text(event, style)
         else:
             line = self._lead(event.pid, event.time_ns) + call_text(event, style)
@@ -160,7 +163,10 @@ class StraceSink:
 
     def _resumed(self, event: SyscallEvent) -> str:
         rest = event.arguments[self._written.pop(event.pid) :]
-        text = ", ".join(show(value, self._style) for value in rest if type(value) is not Omitted)
+        text = " <unfinished ...>"
+        if not any(type(value) is Pending for value in rest):
+            shown = (value for value in rest if type(value) is not Omitted)
+            text = ", ".join(show(value, self._style) for value in shown)
         lead = self._lead(event.pid, event.time_ns + event.duration_ns)
         return f"{lead}<... {event.name} resumed>{text})"
 
@@ -174,7 +180,10 @@ class StraceSink:
             return f"{pid:<5} "
         if how == "bracketed":
             self._pids.add(pid)
-            return f"[pid {pid:5}] " if len(self._pids) > 1 else ""
+            if len(self._pids) > 1:
+                self._sole = 0
+                return f"[pid {pid:5}] "
+            self._sole = pid if self._may_be_sole else 0
         return ""
 
     def _time(self, ns: int) -> str:
@@ -194,7 +203,8 @@ class StraceSink:
 
     def _signal(self, event: SignalEvent) -> None:
         wanted = self._options.signals
-        if wanted is not None and event.signal not in wanted:
+        # A tracer never sees SIGKILL coming.
+        if event.signal == Sig.SIGKILL or (wanted is not None and event.signal not in wanted):
             return
         self._interrupt()
         info = show(event.info, self._style)
@@ -211,6 +221,8 @@ class StraceSink:
         else:
             how = f"exited with {event.status}"
         self._put(f"{self._lead(event.pid, event.time_ns)}+++ {how} +++\n")
+        self._pids.discard(event.pid)
+        self._sole = 0
 
 
 def arguments_text(event: SyscallEvent, style: Style) -> tuple[str, bool]:

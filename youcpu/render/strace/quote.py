@@ -14,7 +14,11 @@ _SHORT = {
     0x0B: "\\v",
 }
 _SPECIAL = re.compile(rb"[^\x20\x21\x23-\x5b\x5d-\x7e]")
-_PATH_SPECIAL = re.compile(rb"[^\x20-\x39\x3b\x3d\x3f-\x7e]|\\|\"")
+_PATH_SPECIAL = re.compile(rb"[^\x20\x21\x23-\x3b\x3d\x3f-\x5b\x5d-\x7e]")
+
+
+#: What /proc/PID/fd says behind the name of a file without one.
+_DELETED = b" (deleted)"
 
 
 def _escape(match: re.Match[bytes]) -> bytes:
@@ -45,5 +49,7 @@ def hexadecimal(data: bytes) -> str:
 
 
 def bracketed_path(path: bytes) -> str:
-    """`<path>` of a descriptor: `<`, `>` and `:` would be misread."""
-    return f"<{_PATH_SPECIAL.sub(_escape, path).decode('ascii')}>"
+    """`<path>` of a descriptor; a name that is gone: `<path>(deleted)`."""
+    name = path.removesuffix(_DELETED)
+    gone = "(deleted)" if len(name) < len(path) else ""
+    return f"<{_PATH_SPECIAL.sub(_escape, name).decode('ascii')}>{gone}"

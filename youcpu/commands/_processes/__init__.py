@@ -1,0 +1,1 @@
+"""What fork-tree and sched share: options of the machine, output."""

@@ -1,0 +1,1 @@
+"""Who had the CPU when: model from switches, then Gantt chart, table, JSON, SVG, Chrome trace."""
