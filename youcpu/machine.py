@@ -98,6 +98,7 @@ class Machine:
         pid = kernel.alloc_pid(None if kernel.first_pid else FIRST_PID)
         group = ThreadGroup(pid, cred, options.rlimits)
         # As a job of a shell whose session is init's: a group of its own, no session leader.
+        group.started_by_user = True
         group.parent, group.sid = kernel.init, kernel.init.sid
         kernel.init.children.append(group)
         if not kernel.first_pid:
@@ -210,7 +211,9 @@ class Machine:
             raise TimeLimit
 
     def close(self) -> None:
-        """Give the CPU back."""
+        """The end: shared mappings reach the host, the terminal is as it was, the CPU goes."""
+        self.kernel.vfs.write_back()
+        self.kernel.vfs.restore_terminals()
         self.cpu.close()
 
 

@@ -120,8 +120,8 @@ class Victim:
         if kind == 6:
             return chance.getrandbits(64)
         return chance.choice([
-            4096, 8, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, (1 << 63) - 1, 1 << 63, 1 << 40, 0x22, 0x32,
-            1000, 1001, 0o100, 0x1000, 0x10000,
+            4096, 8, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, (1 << 63) - 1, 1 << 63, 1 << 40, 0x22,
+            0x32, 1000, 1001, 0o100, 0x1000, 0x10000,
         ])  # fmt: skip
 
     def argument(self) -> int:

@@ -62,6 +62,7 @@ from youcpu.kernel.signal import SigInfo, dequeue_signal, force_signal
 from youcpu.kernel.syscalls import compat
 from youcpu.kernel.syscalls.table import SYSCALLS, Syscall, unknown
 from youcpu.kernel.task import RUNNING, PendingCall
+from youcpu.kernel.vsyscall import emulate_vsyscall, is_vsyscall
 
 if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
@@ -72,6 +73,8 @@ RESTART_SYSCALL = 219
 RFLAGS_TF = 0x100
 #: System calls and faults until the host's Python gets a turn: some 20 ms.
 DOORS_PER_SLICE = 4000
+#: Page frames asked back from the page cache at once when there are none (SWAP_CLUSTER_MAX).
+RECLAIM_BATCH = 1024
 _RESTARTS = (ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK)
 
 
@@ -137,6 +140,8 @@ class Entry:
         except KernelError as error:
             result = -error.errno
         except (OutOfMemory, OutOfFrames):
+            if self.kernel.vfs.reclaim(RECLAIM_BATCH):
+                return self._perform(task, call)
             self.out_of_memory(task)
             result = -Errno.ENOMEM
         except Blocked as blocked:
@@ -243,6 +248,8 @@ class Entry:
         source = task.mm.mapped_frame(address) if self.tracer.faults else 0
         try:
             if address >= TASK_SIZE:
+                if is_vsyscall(address) and emulate_vsyscall(task, address, error_code):
+                    return
                 raise BadAccess(Sig.SIGSEGV, SEGV_MAPERR)
             outcome = handle_mm_fault(task.mm, address, write, bool(error_code & PF_INSTR))
         except BadAccess as bad:
@@ -255,7 +262,9 @@ class Entry:
             force_signal(task, info)
             return
         except OutOfMemory:
-            self.out_of_memory(task)
+            # What the page cache gives back serves the access when it is tried again.
+            if not self.kernel.vfs.reclaim(RECLAIM_BATCH):
+                self.out_of_memory(task)
             return
         task.group.minor_faults += 1
         if self.tracer.faults:

@@ -168,10 +168,18 @@ def find_reaper(group: ThreadGroup) -> ThreadGroup | None:
 def is_orphaned(kernel_groups: list[ThreadGroup], pgid: int) -> bool:
     """will_become_orphaned_pgrp(): no member has a parent outside, in its session."""
     return not any(
-        member.parent is not None and member.parent.pgid != pgid and member.parent.sid == member.sid
+        _has_outside_parent(member)
         for member in kernel_groups
         if member.pgid == pgid and not member.zombie
     )
+
+
+def _has_outside_parent(member: ThreadGroup) -> bool:
+    """Init does not count, but as the shell that started a program of the user."""
+    parent = member.parent
+    if parent is None or (parent.parent is None and not member.started_by_user):
+        return False
+    return parent.pgid != member.pgid and parent.sid == member.sid
 
 
 def _kill_orphaned_group(task: Task, pgid: int, sid: int) -> None:

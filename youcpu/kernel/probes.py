@@ -136,7 +136,7 @@ class Probes:
         area = task.mm.areas.at(address)
         name, offset = b"", None
         if area is not None:
-            name = area.name.encode()
+            name = task.mm.area_name(area).encode()
             if area.file is not None:
                 name = describe_path(area.file, task)
                 offset = area.page_index(address) << PAGE_SHIFT
@@ -220,7 +220,8 @@ class Probes:
         """The address space of a process that ends."""
         lines = []
         for area in task.mm.vm_areas():
-            device, inode, name, offset = (0, 0), 0, area.name.encode(), 0
+            name = task.mm.area_name(area).encode()
+            device, inode, offset = (0, 0), 0, 0
             if area.file is not None:
                 number = area.file.inode.dev()
                 device = (os.major(number), os.minor(number))

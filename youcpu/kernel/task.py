@@ -96,6 +96,8 @@ class ThreadGroup:
         #: Ids that decide who may signal the process.
         self.leader_cred: Credentials = cred
         self.did_exec = False
+        #: A command of the user: init stands for the shell that it came from.
+        self.started_by_user = False
         #: PR_SET_CHILD_SUBREAPER
         self.subreaper = False
         #: Signal of a job-control stop, 0: it runs.

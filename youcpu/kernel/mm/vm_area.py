@@ -53,7 +53,7 @@ class VmArea:
     """Addresses [start, end) with the same rights and backing.
 
     `pgoff`: page of the file at `start`; of anonymous memory start >> 12 when it was mapped.
-    `name` is what /proc/PID/maps says where there is no file: [heap], [stack], [vdso] or "".
+    `name`: [vdso], [vvar]; "" of all others, of which MM.area_name knows more.
     `special`: pages of [vdso] and [vvar], which are no file's; such an area is never cut.
     `anon_vma`: None while the area has no private page. It decides what can merge.
     """
@@ -170,10 +170,10 @@ class VmAreas:
         stop = bisect_left(self._starts, end)
         return self._areas[index:stop]
 
-    def insert(self, area: VmArea) -> VmArea:
+    def insert(self, area: VmArea, merge_below: bool = True) -> VmArea:
         """Add an area and merge it with its neighbours; returns what now covers it."""
         index = bisect_left(self._starts, area.start)
-        if index and area.can_follow(self._areas[index - 1]):
+        if merge_below and index and area.can_follow(self._areas[index - 1]):
             below = self._areas[index - 1]
             below.end = area.end
             below.anon_vma = below.anon_vma or area.anon_vma

@@ -347,7 +347,9 @@ def getcpu(task: Task, cpu: UIntOut, node: UIntOut, tcache: Addr) -> Int:
 # -- prctl -------------------------------------------------------------------------------------
 
 
-@syscall(157, partial="names, dumpable, death signal, timer slack, no_new_privs, bounding set")
+@syscall(
+    157, partial="names, dumpable, death signal, subreaper, timer slack, no_new_privs, bounding set"
+)
 def prctl(
     task: Task, option: PrctlOption, a2: PrctlArg2, a3: PrctlArg3, a4: PrctlArg4, a5: PrctlArg5
 ) -> Int:
@@ -385,6 +387,10 @@ def prctl(
             if a2 > 40:
                 raise KernelError(Errno.EINVAL)
             return 1
+        case 36:  # PR_SET_CHILD_SUBREAPER
+            task.group.subreaper = bool(a2)
+        case 37:  # PR_GET_CHILD_SUBREAPER
+            put_user(task, a2, int(task.group.subreaper), 4)
         case 7 | 21:  # PR_GET_KEEPCAPS, PR_GET_SECCOMP
             return 0
         case _:

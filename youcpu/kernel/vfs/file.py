@@ -36,6 +36,8 @@ ALWAYS_READY = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM
 
 #: An open file's share of accounted memory.
 FILE_COST = 1024
+#: An entry of a directory being read.
+ENTRY_COST = 256
 MAX_OFFSET = (1 << 63) - 1
 
 
@@ -71,8 +73,8 @@ class File:
         self.flags = flags
         self.pos = 0
         self.refs = 0
-        #: Counts against guest RAM.
-        self.charged = False
+        #: Bytes that count against guest RAM.
+        self.charged = 0
         #: F_SETOWN: pid.
         self.owner = 0
         #: epoll items that must go with the last descriptor.
@@ -195,15 +197,22 @@ class File:
             if self.inode.sb.kernel.vfs.watched and not self.flags & O_PATH:
                 fsnotify(self.dentry, IN_CLOSE_WRITE if self.writable else IN_CLOSE_NOWRITE)
             self.release()
-            if self.charged:
-                self.charged = False
-                self.inode.sb.kernel.vfs.kmem.uncharge(FILE_COST)
+            self.inode.sb.kernel.vfs.kmem.uncharge(self.charged)
+            self.charged = 0
 
-    def charge(self) -> None:
-        """It gets its first descriptor. Raises ENFILE."""
-        if not self.inode.sb.kernel.vfs.kmem.charge(FILE_COST):
-            raise KernelError(Errno.ENFILE)
-        self.charged = True
+    def charge(self, size: int = FILE_COST, errno: Errno = Errno.ENFILE) -> None:
+        """Count `size` more bytes until the file is released. Raises `errno`."""
+        if not self.inode.sb.kernel.vfs.kmem.charge(size):
+            raise KernelError(errno)
+        self.charged += size
+
+    def recharge(self, old: int, new: int) -> None:
+        """What the file keeps grew or shrank. Raises ENOMEM."""
+        if new > old:
+            self.charge(new - old, Errno.ENOMEM)
+        else:
+            self.inode.sb.kernel.vfs.kmem.uncharge(old - new)
+            self.charged -= old - new
 
     def flush(self, table: FdTable) -> None:
         """A descriptor was closed: record locks of that process go (fs/locks.c)."""
@@ -256,7 +265,10 @@ class DirFile(File):
 
     def entries(self, start: int) -> Iterator[tuple[DirEntry, int]]:
         if start == 0 or self._entries is None:
-            self._entries = list(self._all())
+            entries = list(self._all())
+            old = len(self._entries or ())
+            self.recharge(old * ENTRY_COST, len(entries) * ENTRY_COST)
+            self._entries = entries
         for index in range(start, len(self._entries)):
             yield self._entries[index], index + 1
 

@@ -28,6 +28,7 @@ _EVENT = struct.Struct("<iIII")
 #: fs.inotify.max_queued_events
 MAX_QUEUED = 16384
 _WATCH_COST = 512
+EVENT_COST = 64
 FIONREAD = 0x541B
 IN_EXCL_UNLINK = 0x04000000
 IN_MASK_CREATE = 0x10000000
@@ -105,6 +106,8 @@ class Inotify(AnonFile):
         event = _EVENT.pack(number, mask, cookie, size) + name.ljust(size, b"\0")
         if self.events and self.events[-1] == event:
             return
+        if not self.kmem.charge(len(event) + EVENT_COST):
+            return
         self.events.append(event)
         self.wait_queue.wake_up()
 
@@ -119,6 +122,7 @@ class Inotify(AnonFile):
         while self.events and len(self.events[0]) <= count:
             count -= len(self.events[0])
             parts.append(self.events.popleft())
+            self.kmem.uncharge(len(parts[-1]) + EVENT_COST)
         return b"".join(parts)
 
     def write(self, data: bytes) -> int:
@@ -136,3 +140,5 @@ class Inotify(AnonFile):
     def release(self) -> None:
         for number in list(self.watches):
             self.remove(number)
+        self.kmem.uncharge(sum(len(event) + EVENT_COST for event in self.events))
+        self.events.clear()

@@ -26,6 +26,11 @@ class KernelMemory:
         #: Frames that stay free for page tables and stacks: a sixteenth of RAM.
         self.reserve = frames.total >> 4
 
+    @property
+    def held(self) -> int:
+        """Frames taken for objects of the kernel."""
+        return len(self._held)
+
     def charge(self, size: int) -> bool:
         """Take `size` bytes; False: guest RAM is full."""
         need = (self.used + size + PAGE_SIZE - 1) >> PAGE_SHIFT

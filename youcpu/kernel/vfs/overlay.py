@@ -235,8 +235,9 @@ class LowerMixin(MemInode):
 
     def setxattr(self, name: bytes, value: bytes | None) -> None:
         self.before_change()
-        for key, old in self._take_xattrs().items():
-            self.charge(NAME_COST + len(key) + len(old))
+        if self.xattrs is None:
+            for key, old in self._take_xattrs().items():
+                self.charge(NAME_COST + len(key) + len(old))
         super().setxattr(name, value)
 
 

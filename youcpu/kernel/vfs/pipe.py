@@ -48,6 +48,12 @@ class Pipe:
     def __del__(self) -> None:
         self.kmem.uncharge(self.used)
 
+    def room(self) -> int:
+        """Bytes that can be written; a packet takes a page whatever its size."""
+        if self.packets and len(self.chunks) >= self.size // PIPE_BUF:
+            return 0
+        return self.size - self.used
+
     def take(self, count: int) -> bytes:
         """Up to `count` bytes from the front."""
         parts = []
@@ -113,7 +119,7 @@ class PipeInode(Inode):
 
     def open(self, dentry: Dentry, flags: int, task: Task) -> File:
         """By its magic link in /proc/PID/fd: as a FIFO."""
-        return _open_pipe(self.pipe, dentry, flags, task)
+        return _open_pipe(self.pipe, dentry, flags, task, wait=False)
 
 
 class PipeFile(File):
@@ -156,7 +162,7 @@ class PipeFile(File):
             raise KernelError(Errno.EPIPE)
         if not data:
             return 0
-        room = pipe.size - pipe.used
+        room = pipe.room()
         # Up to PIPE_BUF bytes are written at once or not at all.
         if room <= 0 or (len(data) <= PIPE_BUF and room < len(data)):
             if self.nonblocking:
@@ -182,7 +188,7 @@ class PipeFile(File):
             if not pipe.writers:
                 events |= POLLHUP
         if self.writable:
-            if pipe.size - pipe.used >= PIPE_BUF:
+            if pipe.room() >= PIPE_BUF:
                 events |= POLLOUT | POLLWRNORM
             if not pipe.readers:
                 events |= POLLERR
@@ -243,12 +249,15 @@ def open_fifo(inode: MemNode | RwNode, dentry: Dentry, flags: int, task: Task) -
     return _open_pipe(pipe, dentry, flags, task)
 
 
-def _open_pipe(pipe: Pipe, dentry: Dentry, flags: int, task: Task) -> File:
-    """fifo_open(): wait for the other end. A wait is remembered by task.restart."""
+def _open_pipe(pipe: Pipe, dentry: Dentry, flags: int, task: Task, wait: bool = True) -> File:
+    """fifo_open(): wait for the other end, but for a pipe opened through /proc/PID/fd.
+
+    A wait is remembered by task.restart.
+    """
     access = flags & O_ACCMODE
     if access == O_RDWR:
         return PipeFile(dentry, flags, pipe)
-    if access == O_WRONLY and flags & O_NONBLOCK and not pipe.readers:
+    if wait and access == O_WRONLY and flags & O_NONBLOCK and not pipe.readers:
         raise KernelError(Errno.ENXIO)
     waiting = task.restart
     if isinstance(waiting, PipeFile) and waiting.pipe is pipe:
@@ -258,7 +267,7 @@ def _open_pipe(pipe: Pipe, dentry: Dentry, flags: int, task: Task) -> File:
         file = PipeFile(dentry, flags, pipe)
         pipe.queue.wake_up()
     others = pipe.writers if access == O_RDONLY else pipe.readers
-    if others or flags & O_NONBLOCK:
+    if others or not wait or flags & O_NONBLOCK:
         return file
     task.restart = file
     raise Blocked(pipe.queue)

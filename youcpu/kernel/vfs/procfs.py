@@ -78,7 +78,9 @@ class SeqFile(File):
 
     def pread(self, count: int, offset: int) -> bytes:
         if offset == 0 or self._data is None:
-            self._data = self.inode.content(self.inode.target)
+            data = self.inode.content(self.inode.target)
+            self.recharge(len(self._data or b""), len(data))
+            self._data = data
         return self._data[offset : offset + count]
 
     def pwrite(self, data: bytes, offset: int) -> int:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from youcpu.kernel.mm.vm_area import VM_EXEC, VM_MAYSHARE, VM_READ, VM_SHARED, VM_WRITE
+from youcpu.kernel.mm.vm_area import (
+    VM_EXEC,
+    VM_GROWSDOWN,
+    VM_MAYSHARE,
+    VM_READ,
+    VM_SHARED,
+    VM_WRITE,
+)
+from youcpu.kernel.vsyscall import MAPS_LINE
 
 if TYPE_CHECKING:
     from youcpu.kernel.mm.vm_area import VmArea
@@ -19,14 +27,15 @@ def maps(task: Task) -> bytes:
     """/proc/PID/maps."""
     if task.mm is None:
         return b""
-    return b"".join(map_line(task, area) for area in task.mm.vm_areas())
+    lines = [map_line(task, area) for area in task.mm.vm_areas()]
+    return b"".join([*lines, MAPS_LINE])
 
 
 def map_line(task: Task, area: VmArea) -> bytes:
     """One line: range, rights, offset, device, inode and name."""
     rights = map_rights(area)
     offset = major = minor = ino = 0
-    name = area.name.encode()
+    name = task.mm.area_name(area).encode()
     if area.file is not None:
         offset = area.pgoff << 12
         kstat = area.file.inode
@@ -63,7 +72,7 @@ def counts(task: Task) -> dict[str, int]:
         found["resident"] += resident
         if area.file is not None:
             found["shared"] += resident
-        if area.name == "[stack]":
+        if area.flags & VM_GROWSDOWN:
             found["stack"] += pages
         elif area.flags & VM_EXEC and area.file is not None:
             found["lib"] += pages

@@ -44,6 +44,7 @@ class FakeKernel:
             realtime_ns=lambda: 1_700_000_000_000_000_000 + self.now,
             monotonic_ns=lambda: self.now,
         )
+        self.tracer = SimpleNamespace(faults=False)
         self.signals: list[tuple[int, int]] = []
         self.release, self.aslr = b"6.18.0-test", None
         self.timers = TimerQueue(self.clock)  # type: ignore[arg-type]
@@ -68,7 +69,14 @@ class Machine:
         mmap_region(mm, USER, USER_SIZE, flags, None, 0)
         uid = os.getuid() if uid is None else uid
         group = SimpleNamespace(
-            pid=1, threads=[], rlimits=Rlimits(), pgid=1, sid=1, parent=None, start_ns=0
+            pid=1,
+            threads=[],
+            rlimits=Rlimits(),
+            pgid=1,
+            sid=1,
+            parent=None,
+            start_ns=0,
+            minor_faults=0,
         )
         self.task: Any = SimpleNamespace(
             kernel=kernel,
