@@ -33,7 +33,7 @@ from youcpu.abi.args_time import TimespecOut
 from youcpu.abi.errno import Errno
 from youcpu.kernel.cred import CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RESOURCE
 from youcpu.kernel.errors import KernelError
-from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user, get_user, put_user
+from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user, get_user, put_user, writable_prefix
 from youcpu.kernel.rlimit import (
     RLIMIT_AS,
     RLIMIT_CPU,
@@ -114,6 +114,7 @@ def getrandom(task: Task, buf: RandomBuffer, count: Size, flags: GetrandomFlags)
         try:
             copy_to_user(task, buf + done, task.kernel.random.randbytes(part))
         except KernelError:
+            done += writable_prefix(task, buf + done, part)
             if done:
                 break
             raise
