@@ -89,6 +89,8 @@ class Machine:
         mount_binfmt_misc(self.kernel, self.kernel.vfs)
         self.first_pid = FIRST_PID
         self._deadline: float | None = None
+        #: Called whenever the CPU stopped, before another task may get it.
+        self.between_slices: Callable[[], None] = lambda: None
 
     def new_task(self) -> Task:
         """The first task: the invoking user's ids, the host's standard files, no memory yet."""
@@ -158,7 +160,7 @@ class Machine:
 
     def set_nice(self, pid: int, nice: int) -> None:
         """The nice value of a program."""
-        self.kernel.tasks[pid].nice = nice
+        self.kernel.scheduler.set_nice(self.kernel.tasks[pid], nice)
 
     def execute_beside(
         self, path: bytes, argv: list[bytes], envp: list[bytes], nice: int = 0
@@ -207,6 +209,7 @@ class Machine:
         return status
 
     def _check_time(self) -> None:
+        self.between_slices()
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise TimeLimit
 

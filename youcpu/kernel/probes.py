@@ -126,6 +126,7 @@ class Probes:
         outcome: str,
         signal: int = 0,
         source: int = 0,
+        major: bool = False,
     ) -> None:
         """A page fault was served, or was not. `source`: frame that was mapped before."""
         if error_code & PF_INSTR:
@@ -144,7 +145,7 @@ class Probes:
             FaultEvent(
                 task.pid, self.clock.realtime_ns(), address, access, bool(error_code & PF_USER),
                 ip, outcome, frame or None, name, offset, signal,
-                (source << PAGE_SHIFT) or None, self._sharers(task, address, source),
+                (source << PAGE_SHIFT) or None, self._sharers(task, address, source), major,
             )
         )  # fmt: skip
 

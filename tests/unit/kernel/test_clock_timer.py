@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from youcpu.kernel.clock import NS_PER_BLOCK, Clock
-from youcpu.kernel.timer import TimerQueue
+from youcpu.kernel.timer import Timer, TimerQueue
 
 EPOCH = 1_700_000_000_000_000_000
 
@@ -93,8 +93,9 @@ def test_a_timer_may_set_itself_again(clock: Clock) -> None:
 def test_a_timer_cancelled_by_another(clock: Clock) -> None:
     timers, fired = TimerQueue(clock), []
     now = clock.monotonic_ns()
-    timers.add(now + 1, second.cancel)
-    timers.add(now + 1, lambda: fired.append("second"))
+    later: list[Timer] = []
+    timers.add(now + 1, lambda: later[0].cancel())
+    later.append(timers.add(now + 1, lambda: fired.append("second")))
     clock.jump_to(now + 5)
     timers.run_expired()
     assert fired == []

@@ -31,6 +31,14 @@ ANON, ZERO, FILE, SHARED, COPY, REUSE, SPURIOUS = (
     "reuse",  # write by the last owner: no copy
     "spurious",  # already served
 )
+# With limited RAM (reclaim.py):
+READ_IN, SWAP_IN, SWAP_CACHE = (
+    "read",  # a page of a file that had to be read
+    "swap",  # a page that lay in swap
+    "swap_cache",  # one that was read from swap before, for another process
+)
+#: Those that had to wait for a device.
+MAJOR = (READ_IN, SWAP_IN)
 
 
 class BadAccess(Exception):

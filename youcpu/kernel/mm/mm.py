@@ -113,6 +113,8 @@ class MM:
                 self._put_swap(entry)
             elif frame != zero:
                 pages += 1
+                if entry & PTE_A and self.reclaim is not None:
+                    self.reclaim.zapped_young(frame)
                 if not entry & PTE_NX:
                     self._forget_code(frame)
                 put(frame)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from youcpu.kernel.mm.page_table import entry_frame
 from youcpu.kernel.mm.vm_area import (
     VM_EXEC,
     VM_GROWSDOWN,
@@ -68,7 +69,8 @@ def counts(task: Task) -> dict[str, int]:
     for area in mm.vm_areas():
         pages = (area.end - area.start) >> 12
         found["size"] += pages
-        resident = sum(1 for _ in mm.page_table.entries(area.start, area.end))
+        entries = mm.page_table.entries(area.start, area.end)
+        resident = sum(1 for _, _, entry in entries if entry_frame(entry))
         found["resident"] += resident
         if area.file is not None:
             found["shared"] += resident
