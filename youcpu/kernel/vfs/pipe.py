@@ -56,6 +56,10 @@ class Pipe:
 
     def take(self, count: int) -> bytes:
         """Up to `count` bytes from the front."""
+        if len(self.chunks) == 1 and len(self.chunks[0]) <= count:
+            data = self.chunks.popleft()
+            self._release(len(data))
+            return data
         parts = []
         left = count
         while left and self.chunks:
