@@ -98,6 +98,9 @@ def run(
 ) -> Outcome:  # fmt: skip
     """Execute and run a program to its end; the end event has been emitted."""
     outcome = _run(machine, path, argv, envp, stages_only, prepared)
+    if machine.kernel.reclaim is not None:
+        end = outcome.event
+        machine.tracer.emit(machine.kernel.reclaim.event(end.pid, end.time_ns))
     machine.tracer.emit(outcome.event)
     return outcome
 
@@ -139,9 +142,16 @@ def _ended(machine: Machine, status: int, path: bytes) -> Outcome:
         return Outcome(EndEvent(pid, now, "exit", status=status >> 8), status >> 8)
     message = ""
     if kernel.oom_kills:
-        message = f"{os.fsdecode(path)}: out of memory ({machine.ram.size >> 20} MiB): killed"
+        message = f"{os.fsdecode(path)}: out of memory ({_sizes(machine)}): killed"
     event = EndEvent(pid, now, "signal", signal=signal, core_dumped=bool(status & 0x80))
     return Outcome(event, 128 + signal, message)
+
+
+def _sizes(machine: Machine) -> str:
+    paging = machine.options.paging
+    if paging is None:
+        return f"{machine.ram.size >> 20} MiB"
+    return f"{paging.ram >> 10} KiB, swap {paging.swap >> 10} KiB"
 
 
 def _exec_failed(machine: Machine, error: KernelError, path: bytes) -> Outcome:

@@ -89,6 +89,8 @@ class Machine:
         mount_binfmt_misc(self.kernel, self.kernel.vfs)
         self.first_pid = FIRST_PID
         self._deadline: float | None = None
+        #: Called whenever the CPU stopped, before another task may get it.
+        self.between_slices: Callable[[], None] = lambda: None
 
     def new_task(self) -> Task:
         """The first task: the invoking user's ids, the host's standard files, no memory yet."""
@@ -207,11 +209,14 @@ class Machine:
         return status
 
     def _check_time(self) -> None:
+        self.between_slices()
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise TimeLimit
 
     def close(self) -> None:
-        """Give the CPU back."""
+        """The end: shared mappings reach the host, the terminal is as it was, the CPU goes."""
+        self.kernel.vfs.write_back()
+        self.kernel.vfs.restore_terminals()
         self.cpu.close()
 
 

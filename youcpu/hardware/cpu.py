@@ -435,12 +435,21 @@ class Cpu:
             page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
         except (OSError, PermissionError):
             return  # refused by the host's policy: run() counts instructions instead
-        stop = ctypes.cast(self._library.uc_emu_stop, ctypes.c_void_p).value or 0
-        page[64 : 64 + 18] = _COUNTER_CODE.replace(b"%s", struct.pack("<Q", stop))
+        page[64 : 64 + 18] = _COUNTER_CODE.replace(b"%s", struct.pack("<Q", self.stop_address))
         address = ctypes.addressof(ctypes.c_char.from_buffer(page))
         self._counter = memoryview(page)[:8].cast("q")
         self._keep.append(page)
         self._add_hook(uc.HOOK_BLOCK, ctypes.c_void_p(address + 64), data=address)
+
+    @property
+    def stop_address(self) -> int:
+        """uc_emu_stop, for machine code that is hooked in."""
+        return ctypes.cast(self._library.uc_emu_stop, ctypes.c_void_p).value or 0
+
+    def hook_native(self, kind: int, function: int, data: int) -> None:
+        """Hook machine code in, for good: the address of a function and of its data."""
+        self._add_hook(kind, ctypes.c_void_p(function), data=data)
+        self.flush_code()  # hooks are compiled into the translations
 
     @property
     def blocks(self) -> int:

@@ -55,7 +55,7 @@ from youcpu.kernel.errors import Blocked, KernelError
 from youcpu.kernel.exit import do_group_exit, is_orphaned, stop_group
 from youcpu.kernel.futex import FutexWaiter
 from youcpu.kernel.kernel_half import INT80_VECTOR, USER_CS, USER_DS
-from youcpu.kernel.mm.fault import BadAccess, OutOfMemory, handle_mm_fault
+from youcpu.kernel.mm.fault import MAJOR, BadAccess, OutOfMemory, handle_mm_fault
 from youcpu.kernel.mm.mm import TASK_SIZE
 from youcpu.kernel.sigframe import setup_frame
 from youcpu.kernel.signal import SigInfo, dequeue_signal, force_signal
@@ -66,6 +66,7 @@ from youcpu.kernel.vsyscall import emulate_vsyscall, is_vsyscall
 
 if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
+    from youcpu.kernel.mm.mm import MM
     from youcpu.kernel.task import Task
 
 _MASK = (1 << 64) - 1
@@ -73,6 +74,8 @@ RESTART_SYSCALL = 219
 RFLAGS_TF = 0x100
 #: System calls and faults until the host's Python gets a turn: some 20 ms.
 DOORS_PER_SLICE = 4000
+#: Page frames asked back from the page cache at once when there are none (SWAP_CLUSTER_MAX).
+RECLAIM_BATCH = 1024
 _RESTARTS = (ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK)
 
 
@@ -138,6 +141,8 @@ class Entry:
         except KernelError as error:
             result = -error.errno
         except (OutOfMemory, OutOfFrames):
+            if self.kernel.vfs.reclaim(RECLAIM_BATCH):
+                return self._perform(task, call)
             self.out_of_memory(task)
             result = -Errno.ENOMEM
         except Blocked as blocked:
@@ -258,14 +263,23 @@ class Entry:
             force_signal(task, info)
             return
         except OutOfMemory:
-            self.out_of_memory(task)
+            # What the page cache gives back serves the access when it is tried again; so does
+            # another program that goes.
+            if not self.kernel.vfs.reclaim(RECLAIM_BATCH):
+                self.out_of_memory(select_bad_process(self.kernel, task))
             return
-        task.group.minor_faults += 1
+        major = outcome in MAJOR
+        if major:
+            task.group.major_faults += 1
+        else:
+            task.group.minor_faults += 1
         if self.tracer.faults:
-            self.probes.fault(task, address, error_code, self.state[RIP], outcome, source=source)
+            self.probes.fault(
+                task, address, error_code, self.state[RIP], outcome, source=source, major=major
+            )
 
     def out_of_memory(self, task: Task) -> None:
-        """mm/oom_kill.c: with one program the choice is easy."""
+        """mm/oom_kill.c: the process that the choice fell on is killed."""
         self.kernel.oom_kills += 1
         do_group_exit(task, int(Sig.SIGKILL))
 
@@ -366,6 +380,16 @@ EXCEPTION_SIGNALS = {
     trap.ALIGNMENT_CHECK: (Sig.SIGBUS, 1),
     trap.SIMD_FAULT: (Sig.SIGFPE, 0),
 }
+
+
+def select_bad_process(kernel: Kernel, current: Task) -> Task:
+    """oom_badness(): who has most pages in memory, in swap and for tables; else the current."""
+    tasks = {task.mm: task for task in (*kernel.tasks.values(), current) if task.mm is not None}
+
+    def badness(mm: MM) -> int:
+        return mm.page_table.table_frames + sum(1 for _ in mm.page_table.entries(0, TASK_SIZE))
+
+    return tasks[max((current.mm, *tasks), key=badness)]
 
 
 def prepare_to_run(task: Task) -> bool:

@@ -126,6 +126,7 @@ class Probes:
         outcome: str,
         signal: int = 0,
         source: int = 0,
+        major: bool = False,
     ) -> None:
         """A page fault was served, or was not. `source`: frame that was mapped before."""
         if error_code & PF_INSTR:
@@ -136,7 +137,7 @@ class Probes:
         area = task.mm.areas.at(address)
         name, offset = b"", None
         if area is not None:
-            name = area.name.encode()
+            name = task.mm.area_name(area).encode()
             if area.file is not None:
                 name = describe_path(area.file, task)
                 offset = area.page_index(address) << PAGE_SHIFT
@@ -144,7 +145,7 @@ class Probes:
             FaultEvent(
                 task.pid, self.clock.realtime_ns(), address, access, bool(error_code & PF_USER),
                 ip, outcome, frame or None, name, offset, signal,
-                (source << PAGE_SHIFT) or None, self._sharers(task, address, source),
+                (source << PAGE_SHIFT) or None, self._sharers(task, address, source), major,
             )
         )  # fmt: skip
 
@@ -220,7 +221,8 @@ class Probes:
         """The address space of a process that ends."""
         lines = []
         for area in task.mm.vm_areas():
-            device, inode, name, offset = (0, 0), 0, area.name.encode(), 0
+            name = task.mm.area_name(area).encode()
+            device, inode, offset = (0, 0), 0, 0
             if area.file is not None:
                 number = area.file.inode.dev()
                 device = (os.major(number), os.minor(number))

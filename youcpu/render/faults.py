@@ -16,6 +16,9 @@ _MEANINGS = {
     "copy": "copy on write",
     "reuse": "its only user writes: no copy",
     "spurious": "already there",
+    "read": "read from the file",
+    "swap": "read from swap",
+    "swap_cache": "read from swap before",
 }
 
 
@@ -26,6 +29,8 @@ def draw_fault(event: FaultEvent, color: bool = False) -> str:
         what = paint(signal_name(event.signal), RED, color)
     else:
         what = _MEANINGS.get(event.outcome, event.outcome)
+        if event.major:
+            what = f"{paint('major', RED, color)}: {what}"
     frame = "" if event.frame is None else f", frame {event.frame:#x}"
     offset = "" if event.offset is None else f"+{event.offset:#x}"
     area = f"  {escaped(event.area)}{offset}" if event.area else ""

@@ -12,6 +12,7 @@ from typing import Any
 from youcpu.abi.errno import errno_name
 from youcpu.abi.signal import signal_name
 from youcpu.abi.values import Named, Omitted, Pending
+from youcpu.record import fields as record_fields
 from youcpu.render.values_json import Json, address, fields, plain, text
 from youcpu.trace.events import (
     BinprmStage,
@@ -28,6 +29,7 @@ from youcpu.trace.events import (
     LookupStage,
     MapLine,
     MapsEvent,
+    PagingEvent,
     RegistersStage,
     SegmentStage,
     SignalEvent,
@@ -40,6 +42,7 @@ SCHEMA = "youcpu.exec-trace"
 VERSION = 1
 #: Text held back until so many characters are there.
 _BUFFER = 1 << 16
+_HEAD = ("pid", "time_ns")
 
 
 class JsonSink:
@@ -150,6 +153,8 @@ def _fault(event: FaultEvent) -> dict[str, Json]:
         "frame": None if event.frame is None else hex(event.frame),
         "area": text(event.area),
     }
+    if event.major:
+        found["major"] = True
     if event.offset is not None:
         found["offset"] = event.offset
     if event.signal:
@@ -181,6 +186,10 @@ def _map_line(line: MapLine) -> Json:
 
 def _maps(event: MapsEvent) -> dict[str, Json]:
     return {"maps": [_map_line(line) for line in event.lines]}
+
+
+def _paging(event: PagingEvent) -> dict[str, Json]:
+    return {name: getattr(event, name) for name in record_fields(event) if name not in _HEAD}
 
 
 def _end(event: EndEvent) -> dict[str, Json]:
@@ -303,6 +312,7 @@ _FIELDS: dict[type[Event], Callable[[Any], dict[str, Json]]] = {
     FaultEvent: _fault,
     InstructionEvent: _instruction,
     MapsEvent: _maps,
+    PagingEvent: _paging,
     EndEvent: _end,
     LookupStage: _lookup,
     BinprmStage: _binprm,

@@ -18,6 +18,7 @@ from youcpu.trace.events import (
     ForkEvent,
     InstructionEvent,
     MapsEvent,
+    PagingEvent,
     SignalEvent,
     SyscallEvent,
 )
@@ -39,6 +40,8 @@ class TraceOptions:
     stages: bool = True
     faults: bool = False
     maps: bool = False
+    #: RAM is limited: -c tells what that did.
+    paging: bool = False
     instructions: bool = False
     color: bool = False
     #: Text goes out in large pieces; no: each line at once.
@@ -64,6 +67,10 @@ def make_sinks(write: Callable[[str], object], options: TraceOptions) -> list[Si
         from youcpu.render.summary import SummarySink
 
         sinks.append(SummarySink(write, wanted))
+        if options.paging:
+            from youcpu.render.paging import PagingSink
+
+            sinks.append(PagingSink(write))
     return sinks
 
 
@@ -79,6 +86,7 @@ def _json_kinds(options: TraceOptions) -> tuple[type[Event], ...]:
         (options.stages, ExecEvent),
         (options.faults, FaultEvent),
         (options.maps, MapsEvent),
+        (options.paging, PagingEvent),
         (options.instructions, InstructionEvent),
     ):
         if shown:

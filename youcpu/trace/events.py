@@ -105,7 +105,8 @@ class FaultEvent(Event):
 
     `access`: read, write or execute. `outcome`: file (page cache), zero (the shared page of
     zeros), anon (a new page), shared (first write to a shared mapping), copy, reuse, spurious,
-    signal. `frame`: physical address of the page's frame, None without one.
+    signal; with limited RAM read (from its file), swap, swap_cache. `major`: something had to be
+    read. `frame`: physical address of the page's frame, None without one.
     """
 
     kind: ClassVar[str] = "fault"
@@ -123,6 +124,7 @@ class FaultEvent(Event):
     #: copy and reuse: the frame that was there before, and the other tasks that still map it.
     source: int | None = None
     sharers: tuple[int, ...] = ()
+    major: bool = False
 
 
 @record
@@ -164,6 +166,29 @@ class WakeEvent(Event):
     """A task became runnable: woken, or new."""
 
     kind: ClassVar[str] = "wake"
+
+
+@record
+class PagingEvent(Event):
+    """What limited RAM did to the programs of a run, in pages; emitted before the end.
+
+    `loads`: pages that came into memory, new ones too; `dropped`: evicted with nothing to write.
+    """
+
+    kind: ClassVar[str] = "paging"
+    policy: str
+    frames: int
+    slots: int
+    minor: int
+    major: int
+    loads: int
+    file_reads: int
+    swap_ins: int
+    swap_outs: int
+    dropped: int
+    written: int
+    most_frames: int
+    most_slots: int
 
 
 @record

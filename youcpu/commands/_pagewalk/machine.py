@@ -131,7 +131,7 @@ def _space(machine: Machine, task: Task, memory: FlatMemory, when: str) -> Space
 def _user_areas(task: Task) -> list[Area]:
     areas = []
     for area in task.mm.vm_areas():
-        name = area.name or "[anonymous]"
+        name = task.mm.area_name(area) or "[anonymous]"
         if area.file is not None:
             name = os.fsdecode(d_path(area.file.dentry, task.fs.root)[0])
         areas.append(Area(area.start, area.end, name))

@@ -382,7 +382,7 @@ def _setup_stack(bprm: LinuxBinprm, mm: MM, top: int, facts: ImageFacts, executa
     flags = VM_READ | VM_WRITE | VM_GROWSDOWN | VM_ACCOUNT | MAY_ALL
     if executable:
         flags |= VM_EXEC
-    mm.add_area(VmArea(start, top, flags, start >> 12, None, "[stack]"))
+    mm.add_area(VmArea(start, top, flags, start >> 12))
     copy_to_user(bprm.task, stack.pointer, stack.image)
     mm.start_stack = stack.pointer
     mm.arg_start, mm.arg_end = stack.arg_start, stack.arg_end

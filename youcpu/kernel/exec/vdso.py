@@ -11,7 +11,7 @@ still tell the same.
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING
 
 from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from youcpu.kernel.clock import Clock
     from youcpu.kernel.mm.mm import MM
 
-IMAGE = Path(__file__).with_name("linux-vdso.so.1")
+IMAGE = os.path.join(os.path.dirname(__file__), "linux-vdso.so.1")
 VVAR_PAGES, VCLOCK_PAGES, IMAGE_PAGES = 4, 2, 2
 _IMAGE_FLAGS = VM_READ | VM_EXEC | MAY_ALL | VM_DONTEXPAND
 _DATA_FLAGS = VM_READ | VM_MAYREAD | VM_DONTEXPAND | VM_IO | VM_PFNMAP | VM_DONTDUMP
@@ -50,7 +50,8 @@ class Vdso:
         self._nothing = AddressSpace(frames)
 
     def _load(self) -> None:
-        content = IMAGE.read_bytes()
+        with open(IMAGE, "rb") as file:
+            content = file.read()
         for index in range(IMAGE_PAGES):
             part = content[index << PAGE_SHIFT : (index + 1) << PAGE_SHIFT]
             start = self._image.frame(index) << PAGE_SHIFT

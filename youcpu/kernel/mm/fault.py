@@ -6,7 +6,7 @@ from youcpu.abi.signal import SEGV_ACCERR, SEGV_MAPERR, Sig
 from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE, OutOfFrames
 from youcpu.hardware.paging import PTE_A, PTE_ADDRESS, PTE_D, PTE_NX, PTE_P, PTE_U, PTE_W
 from youcpu.kernel.mm.code_pages import about_to_execute, about_to_write
-from youcpu.kernel.mm.mm import MM
+from youcpu.kernel.mm.mm import MM, MMAP_MIN_ADDR
 from youcpu.kernel.mm.page_cache import READAHEAD_PAGES, AddressSpace
 from youcpu.kernel.mm.vm_area import (
     STACK_GUARD_GAP,
@@ -31,6 +31,14 @@ ANON, ZERO, FILE, SHARED, COPY, REUSE, SPURIOUS = (
     "reuse",  # write by the last owner: no copy
     "spurious",  # already served
 )
+# With limited RAM (reclaim.py):
+READ_IN, SWAP_IN, SWAP_CACHE = (
+    "read",  # a page of a file that had to be read
+    "swap",  # a page that lay in swap
+    "swap_cache",  # one that was read from swap before, for another process
+)
+#: Those that had to wait for a device.
+MAJOR = (READ_IN, SWAP_IN)
 
 
 class BadAccess(Exception):
@@ -100,7 +108,11 @@ def find_area(mm: MM, address: int) -> VmArea:
         raise BadAccess(Sig.SIGSEGV, SEGV_MAPERR)
     start = address & ~(PAGE_SIZE - 1)
     below = mm.areas.before(area)
-    grown = (area.end - start) > mm.stack_limit
+    more = area.start - start
+    # acct_stack_growth()
+    grown = area.end - start > mm.stack_limit or (
+        (mm.total_vm << PAGE_SHIFT) + more > mm.address_limit or start < MMAP_MIN_ADDR
+    )
     if grown or (
         below is not None
         and not below.flags & VM_GROWSDOWN
@@ -110,8 +122,8 @@ def find_area(mm: MM, address: int) -> VmArea:
         raise BadAccess(Sig.SIGSEGV, SEGV_MAPERR)
     if below is not None and start < below.end:
         raise BadAccess(Sig.SIGSEGV, SEGV_MAPERR)
-    mm.total_vm += (area.start - start) >> PAGE_SHIFT
-    area.pgoff -= (area.start - start) >> PAGE_SHIFT
+    mm.total_vm += more >> PAGE_SHIFT
+    area.pgoff -= more >> PAGE_SHIFT
     mm.areas.move_start(area, start)
     return area
 

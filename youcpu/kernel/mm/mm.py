@@ -78,6 +78,16 @@ class MM:
         """Physical address of the root table."""
         return self.page_table.root << PAGE_SHIFT
 
+    def area_name(self, area: VmArea) -> str:
+        """What /proc/PID/maps calls an area that maps no file: get_vma_name()."""
+        if area.name or area.file is not None:
+            return area.name
+        if area.start < self.brk and area.end > self.start_brk:
+            return "[heap]"
+        if area.start <= self.start_stack <= area.end:
+            return "[stack]"
+        return ""
+
     def vm_areas(self) -> Iterator[VmArea]:
         """All areas in order of their addresses."""
         return iter(self.areas)
@@ -103,6 +113,8 @@ class MM:
                 self._put_swap(entry)
             elif frame != zero:
                 pages += 1
+                if entry & PTE_A and self.reclaim is not None:
+                    self.reclaim.zapped_young(frame)
                 if not entry & PTE_NX:
                     self._forget_code(frame)
                 put(frame)
@@ -160,7 +172,7 @@ class MM:
 
     # -- areas -----------------------------------------------------------------------------
 
-    def add_area(self, area: VmArea) -> VmArea:
+    def add_area(self, area: VmArea, merge_below: bool = True) -> VmArea:
         """Insert an area; its file is held. Raises ENOMEM beyond vm.max_map_count."""
         if len(self.areas) >= MAX_MAP_COUNT:
             raise KernelError(Errno.ENOMEM)
@@ -170,7 +182,7 @@ class MM:
                 area.file.inode.mapping.mappers.add(self)
         self.total_vm += area.size >> PAGE_SHIFT
         pieces = len(self.areas)
-        merged = self.areas.insert(area)
+        merged = self.areas.insert(area, merge_below)
         if area.file is not None:
             # Each area holds one reference; merging gave some up.
             for _ in range(pieces + 1 - len(self.areas)):

@@ -19,6 +19,7 @@ from youcpu.kernel.mm.mm import MM, MMAP_MIN_ADDR, TASK_SIZE, TASK_UNMAPPED_BASE
 from youcpu.kernel.mm.vm_area import (
     VM_ACCOUNT,
     VM_EXEC,
+    VM_GROWSDOWN,
     VM_MAYEXEC,
     VM_MAYREAD,
     VM_MAYWRITE,
@@ -29,6 +30,7 @@ from youcpu.kernel.mm.vm_area import (
     VM_WRITE,
     VmArea,
 )
+from youcpu.kernel.rlimit import RLIM_INFINITY
 
 if TYPE_CHECKING:
     from youcpu.kernel.vfs.file import File
@@ -94,9 +96,26 @@ def accountable(flags: int) -> bool:
     return flags & (VM_WRITE | VM_SHARED | VM_NORESERVE) == VM_WRITE
 
 
+def may_expand(mm: MM, pages: int, flags: int) -> bool:
+    """may_expand_vm(): RLIMIT_AS, and RLIMIT_DATA for private writable memory but the stack."""
+    if (mm.total_vm + pages) << PAGE_SHIFT > mm.address_limit:
+        return False
+    limit = mm.data_limit
+    # A limit of 0 is what Valgrind sets for itself: the hard limit counts then.
+    if limit in (0, RLIM_INFINITY) or not _is_data(flags):
+        return True
+    used = sum(area.size for area in mm.areas if _is_data(area.flags))
+    return used + (pages << PAGE_SHIFT) <= limit
+
+
+def _is_data(flags: int) -> bool:
+    """is_data_mapping()."""
+    return flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN) == VM_WRITE
+
+
 def check_limits(mm: MM, pages: int, flags: int, charged: int | None = None) -> None:
     """may_expand_vm() and the heuristic of vm.overcommit_memory 0. Raises ENOMEM."""
-    if (mm.total_vm + pages) << PAGE_SHIFT > mm.address_limit:
+    if not may_expand(mm, pages, flags):
         raise KernelError(Errno.ENOMEM)
     if accountable(flags) and (pages if charged is None else charged) > mm.frames.total:
         raise KernelError(Errno.ENOMEM)
@@ -106,7 +125,11 @@ def mmap_region(
     mm: MM, start: int, size: int, flags: int, file: File | None, pgoff: int, name: str = ""
 ) -> VmArea:
     """Map [start, start + size), what was there is replaced. Raises ENOMEM."""
-    check_limits(mm, size >> PAGE_SHIFT, flags)
+    replaced = sum(
+        min(area.end, start + size) - max(area.start, start)
+        for area in mm.areas.overlapping(start, start + size)
+    )
+    check_limits(mm, (size - replaced) >> PAGE_SHIFT, flags, size >> PAGE_SHIFT)
     mm.unmap(start, start + size)
     if accountable(flags):
         flags |= VM_ACCOUNT
@@ -141,6 +164,10 @@ def _protect_area(mm: MM, area: VmArea, start: int, end: int, rights: int) -> No
     if rights & VM_WRITE:
         if area.file is not None and area.flags & VM_SHARED:
             area.file.mmap(True, True)
+        if not may_expand(mm, (end - start) >> PAGE_SHIFT, flags) and may_expand(
+            mm, (end - start) >> PAGE_SHIFT, area.flags
+        ):
+            raise KernelError(Errno.ENOMEM)
         if not area.flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE):
             check_limits(mm, 0, VM_WRITE, (end - start) >> PAGE_SHIFT)
             flags |= VM_ACCOUNT

@@ -20,7 +20,8 @@ from youcpu.kernel.mm.page_table import entry_frame
 from youcpu.kernel.mm.rmap import Mapping, find_mappings
 from youcpu.kernel.mm.swap import SwapArea, SwapFull
 from youcpu.kernel.mm.vm_area import VM_LOCKED, VM_SHARED, VM_WRITE
-from youcpu.record import record
+from youcpu.record import fields, record
+from youcpu.trace.events import PagingEvent
 
 if TYPE_CHECKING:
     from youcpu.kernel.mm.mm import MM
@@ -29,13 +30,6 @@ if TYPE_CHECKING:
     from youcpu.kernel.mm.vm_area import VmArea
     from youcpu.kernel.vfs.inode import Inode
 
-#: What satisfied a fault, besides what fault.py knows.
-READ_IN, SWAP_IN, SWAP_CACHE = (
-    "read_in",  # a page of a file that had to be read: major
-    "swap_in",  # from the swap area: major
-    "swap_cache",  # read from swap before, for another process
-)
-MAJOR = (READ_IN, SWAP_IN)
 #: One instruction may touch this many pages and more at once (code, operands, across borders).
 LEAST_FRAMES = 16
 #: Frames that held code are used again only after the CPU dropped its translations: so many
@@ -161,6 +155,8 @@ class Reclaim:
         self.pages: dict[int, Page] = {}
         self.mms: dict[MM, None] = {}
         self.cache: dict[int, Page] = {}
+        #: Used by entries that are gone (folio_mark_accessed).
+        self._young: set[Page] = set()
         self._slot_keys: dict[int, int] = {}
         self._file_keys: dict[AddressSpace, dict[int, int]] = {}
         self._keys = 0
@@ -179,6 +175,12 @@ class Reclaim:
         """It is gone."""
         self.mms.pop(mm, None)
 
+    def zapped_young(self, frame: int) -> None:
+        """An entry with A set is about to go: the page was used, whoever else maps it."""
+        page = self.pages.get(frame)
+        if page is not None and page.mapping is not None:
+            self._young.add(page)
+
     def touched(self, mm: MM, address: int, write: bool) -> None:
         """The kernel uses a page of a program: as the CPU would set the bits."""
         slot = mm.page_table.slot(address)
@@ -188,6 +190,14 @@ class Reclaim:
             page = self.pages.get(entry_frame(mm.ram.quads[slot]))
             if page is not None:
                 self.listener.used(page)
+
+    def event(self, pid: int, time_ns: int) -> PagingEvent:
+        """All counts, for the tracer."""
+        counts = self.counts
+        return PagingEvent(
+            pid, time_ns, self.policy.name, self.limit, self.swap.slots,
+            **{name: getattr(counts, name) for name in fields(counts)},
+        )  # fmt: skip
 
     # -- faults --------------------------------------------------------------------------------
 
@@ -207,7 +217,7 @@ class Reclaim:
         self._note(mm, area, address, write)
         if read_in:
             self.counts.major += 1
-            return READ_IN
+            return fault.READ_IN
         self.counts.minor += 1
         return outcome
 
@@ -233,6 +243,7 @@ class Reclaim:
         frame = mapping.frame(index)
         page = self._add(frame, index, self._file_key(mapping, index))
         page.mapping, page.inode = mapping, ref(inode)
+        self._young.add(page)
         self.counts.file_reads += 1
         return True
 
@@ -275,9 +286,9 @@ class Reclaim:
         """do_swap_page()."""
         slot = decode_swap(entry)
         page = self.cache.get(slot)
-        outcome = SWAP_CACHE
+        outcome = fault.SWAP_CACHE
         if page is None:
-            outcome = SWAP_IN
+            outcome = fault.SWAP_IN
             page = self._read_slot(area.page_index(address), slot)
             self.counts.major += 1
         else:
@@ -316,9 +327,9 @@ class Reclaim:
         slot, page.slot = page.slot, 0
         del self.cache[slot]
         if self.swap.count(slot) > 1:
-            # The others' page goes on under the old name.
+            # What the others find in swap is another page from now on.
             self._keys += 1
-            page.key = self._keys
+            self._slot_keys[slot] = self._keys
         else:
             del self._slot_keys[slot]
         self.swap.put(slot)
@@ -414,6 +425,7 @@ class Reclaim:
     def _leave(self, page: Page) -> None:
         """It does not count any more."""
         del self.pages[page.frame]
+        self._young.discard(page)
         self.policy.remove(page)
 
     def _unmap(self, frame: int, found: list[Mapping], entry: int) -> None:
@@ -429,7 +441,8 @@ class Reclaim:
 
     def referenced(self, page: Page) -> bool:
         """folio_referenced(): test and clear the A bits of a page."""
-        young = False
+        young = page in self._young
+        self._young.discard(page)
         for mapping in self._mappings(page):
             if mapping.entry & PTE_A:
                 young = True
@@ -441,7 +454,8 @@ class Reclaim:
         """All pages with A set in some entry, which is cleared; those that came first ahead."""
         wanted = PTE_P | PTE_U | PTE_A
         quads = self.ram.quads
-        found = {}
+        found = {page.number: page for page in self._young}
+        self._young.clear()
         for mm in self.mms:
             for table in mm.page_table.young_tables():
                 mm.stale_tlb = True
@@ -463,9 +477,10 @@ class Reclaim:
             self.listener.drain()
         self._leave(page)
         if page.slot:
+            # Others may have it in swap still, but nobody here.
             del self.cache[page.slot]
             self.swap.put(page.slot)
-        elif self.listener is not None:
+        if self.listener is not None:
             self.listener.freed(page.key)
 
     def _slot_freed(self, slot: int) -> None:

@@ -36,6 +36,11 @@ class SwapArea:
         """Slots in use."""
         return len(self._counts)
 
+    @property
+    def free(self) -> int:
+        """Slots that nobody uses."""
+        return self.slots - self.used
+
     def alloc(self) -> int:
         """A slot with one user. Raises SwapFull."""
         if self._free:

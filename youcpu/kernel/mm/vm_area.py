@@ -53,7 +53,7 @@ class VmArea:
     """Addresses [start, end) with the same rights and backing.
 
     `pgoff`: page of the file at `start`; of anonymous memory start >> 12 when it was mapped.
-    `name` is what /proc/PID/maps says where there is no file: [heap], [stack], [vdso] or "".
+    `name`: [vdso], [vvar]; "" of all others, of which MM.area_name knows more.
     `special`: pages of [vdso] and [vvar], which are no file's; such an area is never cut.
     `anon_vma`: None while the area has no private page. It decides what can merge.
     """
@@ -170,10 +170,10 @@ class VmAreas:
         stop = bisect_left(self._starts, end)
         return self._areas[index:stop]
 
-    def insert(self, area: VmArea) -> VmArea:
+    def insert(self, area: VmArea, merge_below: bool = True) -> VmArea:
         """Add an area and merge it with its neighbours; returns what now covers it."""
         index = bisect_left(self._starts, area.start)
-        if index and area.can_follow(self._areas[index - 1]):
+        if merge_below and index and area.can_follow(self._areas[index - 1]):
             below = self._areas[index - 1]
             below.end = area.end
             below.anon_vma = below.anon_vma or area.anon_vma
@@ -220,8 +220,9 @@ class VmAreas:
 
     def highest_gap(self, size: int, low: int, high: int) -> int | None:
         """Start of the highest hole of `size` bytes in [low, high): unmapped_area_topdown()."""
-        top = high
-        for index in range(bisect_left(self._starts, high) - 1, -1, -1):
+        above = bisect_left(self._starts, high)
+        top = min(high, self._areas[above].lowest()) if above < len(self._areas) else high
+        for index in range(above - 1, -1, -1):
             area = self._areas[index]
             if area.end <= top and top - area.end >= size:
                 break

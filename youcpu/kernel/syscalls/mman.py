@@ -67,6 +67,7 @@ from youcpu.kernel.mm.fault import BadAccess, handle_mm_fault, populate
 from youcpu.kernel.mm.mm import MM, TASK_SIZE
 from youcpu.kernel.mm.mmap import (
     MAY_ALL,
+    check_limits,
     get_unmapped_area,
     mmap_region,
     page_align,
@@ -77,6 +78,7 @@ from youcpu.kernel.mm.mmap import (
 from youcpu.kernel.mm.mremap import do_mremap
 from youcpu.kernel.mm.uaccess import copy_to_user
 from youcpu.kernel.mm.vm_area import (
+    VM_ACCOUNT,
     VM_DONTCOPY,
     VM_DONTDUMP,
     VM_EXEC,
@@ -301,13 +303,20 @@ def brk(task: Task, brk: Addr) -> Addr:
         above = mm.areas.after(old_end)
         if above is not None and new_end + PAGE_SIZE > above.lowest():
             return mm.brk
-        flags = VM_READ | VM_WRITE | MAY_ALL
         try:
-            mmap_region(mm, old_end, new_end - old_end, flags, None, 0, "[heap]")
+            _grow_heap(mm, old_end, new_end)
         except KernelError:
             return mm.brk
     mm.brk = brk
     return brk
+
+
+def _grow_heap(mm: MM, start: int, end: int) -> None:
+    """do_brk_flags(): the heap stays apart from what lies below its start. Raises ENOMEM."""
+    flags = VM_READ | VM_WRITE | VM_ACCOUNT | MAY_ALL
+    check_limits(mm, (end - start) >> PAGE_SHIFT, flags)
+    area = VmArea(start, end, flags, start >> PAGE_SHIFT)
+    mm.add_area(area, merge_below=start > page_align(mm.start_brk))
 
 
 @syscall(28, partial="hints are taken and have no effect")

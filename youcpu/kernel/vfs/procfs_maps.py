@@ -5,7 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from youcpu.kernel.mm.vm_area import VM_EXEC, VM_MAYSHARE, VM_READ, VM_SHARED, VM_WRITE
+from youcpu.kernel.mm.page_table import entry_frame
+from youcpu.kernel.mm.vm_area import (
+    VM_EXEC,
+    VM_GROWSDOWN,
+    VM_MAYSHARE,
+    VM_READ,
+    VM_SHARED,
+    VM_WRITE,
+)
 from youcpu.kernel.vsyscall import MAPS_LINE
 
 if TYPE_CHECKING:
@@ -28,7 +36,7 @@ def map_line(task: Task, area: VmArea) -> bytes:
     """One line: range, rights, offset, device, inode and name."""
     rights = map_rights(area)
     offset = major = minor = ino = 0
-    name = area.name.encode()
+    name = task.mm.area_name(area).encode()
     if area.file is not None:
         offset = area.pgoff << 12
         kstat = area.file.inode
@@ -61,11 +69,12 @@ def counts(task: Task) -> dict[str, int]:
     for area in mm.vm_areas():
         pages = (area.end - area.start) >> 12
         found["size"] += pages
-        resident = sum(1 for _ in mm.page_table.entries(area.start, area.end))
+        entries = mm.page_table.entries(area.start, area.end)
+        resident = sum(1 for _, _, entry in entries if entry_frame(entry))
         found["resident"] += resident
         if area.file is not None:
             found["shared"] += resident
-        if area.name == "[stack]":
+        if area.flags & VM_GROWSDOWN:
             found["stack"] += pages
         elif area.flags & VM_EXEC and area.file is not None:
             found["lib"] += pages

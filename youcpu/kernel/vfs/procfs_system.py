@@ -48,6 +48,12 @@ def add_system_files(root: ProcDir, kernel: Kernel) -> None:
 def meminfo(kernel: Kernel) -> bytes:
     """Memory of the machine, in KiB."""
     total, free = kernel.frames.total * 4, kernel.frames.available * 4
+    swap_total = swap_free = 0
+    reclaim = kernel.reclaim
+    if reclaim is not None:
+        # What programs may have is all they see.
+        total, free = reclaim.limit * 4, (reclaim.limit - len(reclaim.pages)) * 4
+        swap_total, swap_free = reclaim.swap.slots * 4, reclaim.swap.free * 4
     values = {
         "MemTotal": total,
         "MemFree": free,
@@ -57,8 +63,8 @@ def meminfo(kernel: Kernel) -> bytes:
         "SwapCached": 0,
         "Active": total - free,
         "Inactive": 0,
-        "SwapTotal": 0,
-        "SwapFree": 0,
+        "SwapTotal": swap_total,
+        "SwapFree": swap_free,
         "Dirty": 0,
         "Writeback": 0,
         "AnonPages": total - free,

@@ -65,7 +65,7 @@ class Started:
         return [self._line(area) for area in self.task.mm.areas]
 
     def _line(self, area: Any) -> str:
-        flags, name = area.flags, area.name
+        flags, name = area.flags, self.task.mm.area_name(area)
         if area.file is not None:
             name = os.fsdecode(d_path(area.file.dentry, self.task.fs.root)[0])
         rights = "".join(
