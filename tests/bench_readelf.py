@@ -56,7 +56,8 @@ def peers(*arguments: str) -> dict[str, list[str]]:
             found[name] = [path, *arguments]
     script = Path(sys.executable).parent / "readelf.py"
     if script.exists():
-        found["pyelftools"] = [sys.executable, str(script), *arguments]
+        # It knows no -W: its lines are wide.
+        found["pyelftools"] = [sys.executable, str(script), *(a for a in arguments if a != "-W")]
     return found
 
 

@@ -28,7 +28,7 @@ from youcpu.kernel.vfs.hostfs import (
 )
 from youcpu.kernel.vfs.hostrw_file import RwFile, RwRegular
 from youcpu.kernel.vfs.inode import DirEntry, Inode, Kstat
-from youcpu.kernel.vfs.super import Kstatfs, SuperBlock
+from youcpu.kernel.vfs.super import Kstatfs, SuperBlock, host_max_bytes
 
 if TYPE_CHECKING:
     from youcpu.kernel.cred import Credentials
@@ -66,6 +66,9 @@ class RwFs(SuperBlock):
         inode.parent, inode.name = parent, name
         inode.take(found)
         return inode
+
+    def max_bytes(self) -> int:
+        return host_max_bytes(self.tree.statfs(b""))
 
     def statfs(self) -> Kstatfs:
         return self.tree.statfs(b"") or super().statfs()

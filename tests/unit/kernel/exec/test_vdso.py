@@ -12,13 +12,14 @@ from elftools.elf.elffile import ELFFile
 
 from youcpu.hardware.cpu import CR3, RAX, RDI, RIP, RSI, RSP
 from youcpu.kernel.errors import KernelError
-from youcpu.kernel.exec.vdso import IMAGE, IMAGE_PAGES
+from youcpu.kernel.exec import vdso
+from youcpu.kernel.exec.vdso import IMAGE_PAGES
 from youcpu.kernel.mm.fault import BadAccess, handle_mm_fault
 from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user
 from youcpu.kernel.syscalls.table import SYSCALLS
 from youcpu.machine import Machine, MachineOptions
 
-VDSO = Path(IMAGE)
+IMAGE = Path(vdso.IMAGE)
 NAMES = ("clock_gettime", "gettimeofday", "time", "clock_getres", "getcpu")
 NS = 10**9
 EPOCH = 1_700_000_000 * NS + 123_456_789
@@ -26,7 +27,7 @@ MMAP, MPROTECT, MUNMAP, MREMAP = 9, 10, 11, 25
 
 
 def symbols() -> dict[str, int]:
-    with VDSO.open("rb") as file:
+    with IMAGE.open("rb") as file:
         table = ELFFile(file).get_section_by_name(".dynsym")
         return {symbol.name: symbol["st_value"] for symbol in table.iter_symbols()}
 
@@ -88,15 +89,15 @@ def caller() -> Iterator[Caller]:
 
 def test_the_binary_is_the_one_of_the_checksum() -> None:
     wanted, name = (Path(__file__).parents[4] / "fixtures/vdso/SHA256SUMS").read_text().split()
-    assert Path(name).name == VDSO.name
-    assert hashlib.sha256(VDSO.read_bytes()).hexdigest() == wanted
+    assert Path(name).name == IMAGE.name
+    assert hashlib.sha256(IMAGE.read_bytes()).hexdigest() == wanted
 
 
 def test_what_the_c_library_looks_for() -> None:
-    content = VDSO.read_bytes()
+    content = IMAGE.read_bytes()
     assert len(content) <= IMAGE_PAGES * 4096
     assert {f"__vdso_{name}" for name in NAMES} | set(NAMES) <= set(symbols())
-    with VDSO.open("rb") as file:
+    with IMAGE.open("rb") as file:
         elf = ELFFile(file)
         loads = [segment for segment in elf.iter_segments() if segment["p_type"] == "PT_LOAD"]
         assert [(load["p_offset"], load["p_vaddr"]) for load in loads] == [(0, 0)]
