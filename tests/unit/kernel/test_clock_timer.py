@@ -94,7 +94,11 @@ def test_a_timer_cancelled_by_another(clock: Clock) -> None:
     timers, fired = TimerQueue(clock), []
     now = clock.monotonic_ns()
     later: list[Timer] = []
-    timers.add(now + 1, lambda: later[0].cancel())
+
+    def cancel() -> None:
+        later[0].cancel()
+
+    timers.add(now + 1, cancel)
     later.append(timers.add(now + 1, lambda: fired.append("second")))
     clock.jump_to(now + 5)
     timers.run_expired()
