@@ -122,8 +122,10 @@ def test_tree_is_that_of_strace(name: str, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     calls = "trace=fork,vfork,clone,clone3,execve"
     run_native(
-        [strace, "-f", "-q", "-s", "4096", "-e", calls, "-o", str(trace), *argv], room, STDIN.get(name, b""),
-    )  # fmt: skip
+        [strace, "-f", "-q", "-s", "4096", "-e", calls, "-o", str(trace), *argv],
+        room,
+        STDIN.get(name, b""),
+    )
     native = StraceTree(trace.read_text())
     if not native.root:
         pytest.skip("strace may not trace here")

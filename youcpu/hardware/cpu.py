@@ -505,7 +505,8 @@ class Cpu:
 
     def stop(self) -> None:
         """Return from run() after the current instruction. Only from within a door (trap 5)."""
-        self._library.uc_emu_stop(self._engine)
+        if self._engine:
+            self._library.uc_emu_stop(self._engine)
 
     def watch_instructions(self, listener: Callable[[int, int], None] | None) -> None:
         """Call `listener(address, size)` before each instruction; None: not any more.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import xml.etree.ElementTree
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +99,7 @@ def test_schedule_adds_up(policy: str, youcpu: Run) -> None:
     for task in run["tasks"]:
         assert task["turnaround_ns"] >= task["run_ns"] + task["wait_ns"]
     slices = run["slices"]
-    assert all(
-        one["end_ns"] <= two["start_ns"] for one, two in zip(slices, slices[1:], strict=False)
-    )
+    assert all(one["end_ns"] <= two["start_ns"] for one, two in pairwise(slices))
     interrupted = sum(task["reasons"].get("slice", 0) for task in run["tasks"])
     assert (interrupted == 0) == (policy == "cooperative")
     assert youcpu(*arguments).stdout == done.stdout, "the same run gives the same interleaving"

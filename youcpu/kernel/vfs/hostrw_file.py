@@ -140,7 +140,8 @@ class RwRegular(Inode):
         except OSError as error:
             raise host_error(error) from None
         if size < self.size or self.mapping.pages:
-            self.mapping.truncate(size)
+            # A longer file: what mappings wrote behind its old end must not come to light.
+            self.mapping.truncate(min(size, self.size))
         self.size = size
 
     def fallocate(self, mode: int, offset: int, end: int) -> None:
