@@ -16,7 +16,7 @@ from youcpu.kernel.syscalls.table import syscall
 from youcpu.kernel.vfs.inode import MAY_READ, MAY_WRITE
 from youcpu.kernel.vfs.namei import LOOKUP_FOLLOW, path_lookup
 from youcpu.kernel.vfs.open import check_permission
-from youcpu.kernel.vfs.posix_acl import ACL_DEFAULT, POSIX_ACLS, equivalent_mode
+from youcpu.kernel.vfs.posix_acl import ACL_DEFAULT, ACL_HEADER, POSIX_ACLS, equivalent_mode
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -111,6 +111,9 @@ def _set_acl(inode: Inode, name: bytes, data: bytes) -> int:
 
     Raises EINVAL; EOPNOTSUPP for an ACL that says more than a mode.
     """
+    if len(data) in (0, ACL_HEADER):
+        # No entries: the ACL that is not there goes.
+        return 0
     mode = equivalent_mode(data)
     if name == ACL_DEFAULT:
         if not inode.is_dir:

@@ -13,6 +13,8 @@ from youcpu.kernel.errors import KernelError
 
 ACL_ACCESS, ACL_DEFAULT = b"system.posix_acl_access", b"system.posix_acl_default"
 POSIX_ACLS = (ACL_ACCESS, ACL_DEFAULT)
+#: Bytes before the first entry.
+ACL_HEADER = 4
 _VERSION = 2
 _ENTRY = struct.Struct("<HHI")
 _USER_OBJ, _GROUP_OBJ, _OTHER = 0x01, 0x04, 0x20
@@ -25,13 +27,13 @@ def equivalent_mode(data: bytes) -> int | None:
 
     Raises KernelError(EINVAL), or EOPNOTSUPP for another version.
     """
-    if len(data) < 4 or (len(data) - 4) % _ENTRY.size:
+    if len(data) < ACL_HEADER or (len(data) - ACL_HEADER) % _ENTRY.size:
         raise KernelError(Errno.EINVAL)
-    if int.from_bytes(data[:4], "little") != _VERSION:
+    if int.from_bytes(data[:ACL_HEADER], "little") != _VERSION:
         raise KernelError(Errno.EOPNOTSUPP)
     shifts = {_USER_OBJ: 6, _GROUP_OBJ: 3, _OTHER: 0}
     mode, more = 0, False
-    for tag, rights, _ in _ENTRY.iter_unpack(data[4:]):
+    for tag, rights, _ in _ENTRY.iter_unpack(data[ACL_HEADER:]):
         if tag in shifts and rights <= 7:
             mode |= rights << shifts.pop(tag)
         elif tag in _MORE and rights <= 7:
