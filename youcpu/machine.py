@@ -162,7 +162,7 @@ class Machine:
 
     def set_nice(self, pid: int, nice: int) -> None:
         """The nice value of a program."""
-        self.kernel.tasks[pid].nice = nice
+        self.kernel.scheduler.set_nice(self.kernel.tasks[pid], nice)
 
     def execute_beside(
         self, path: bytes, argv: list[bytes], envp: list[bytes], nice: int = 0

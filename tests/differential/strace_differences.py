@@ -72,15 +72,20 @@ def own_proc(lines: Iterable[Line]) -> Iterable[Line]:
             if line.arguments[1].startswith('"/proc/'):
                 sources.add(line.result)
         if line.name == "close":
-            sources.discard(line.arguments[0])
+            sources.discard(descriptor(line.arguments[0]))
         if line.name == "mmap" and sources and line.arguments[2:] == ANONYMOUS:
             buffers.add(line.arguments[1])
             continue
         if line.name == "munmap" and line.arguments[1] in buffers:
             continue
-        if line.name in ("read", "lseek") and line.arguments[0] in sources:
+        if line.name in ("read", "lseek") and descriptor(line.arguments[0]) in sources:
             continue
         yield line
+
+
+def descriptor(argument: str) -> str:
+    """The number, without the path that -y shows behind it."""
+    return argument.partition("<")[0]
 
 
 def own_statx_mask(lines: Iterable[Line]) -> Iterable[Line]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 
 OPENING, CLOSING = "([{", ")]}"
 ADDRESS = re.compile(r"\b0x[0-9a-f]{5,16}\b")
+# What -y shows behind a descriptor without a path.
+NAMELESS = re.compile(r"<(pipe|socket):\[\d+\]>")
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"(?:\.\.\.)?')
 RETURNS_A_PID = {"getpid", "gettid", "getppid", "getpgrp", "getpgid", "getsid", "set_tid_address"}
 TAKES_A_PID = {"kill", "tkill", "tgkill", "prlimit64", "sched_getaffinity", "getpgid", "getsid"}
@@ -140,6 +142,7 @@ def plain(text: str, pid: int | None) -> str:
 def plain_piece(text: str, pid: int | None) -> str:
     text = VARYING_FIELD.sub(r"\1=VARIES", text)
     text = ADDRESS.sub("ADDRESS", text)
+    text = NAMELESS.sub(r"<\1:[INODE]>", text)
     return re.sub(rf"\b{pid}\b", "PID", text) if pid is not None else text
 
 

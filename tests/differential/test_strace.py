@@ -37,7 +37,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "names": ("-e", "trace=openat,read,close"),
     "negated": ("-e", "trace=!%memory,read"),
     "pattern": ("-e", "trace=/^m(map|un)"),
-    "paths": ("-y", "-e", "trace=read,write,close,fstat,newfstatat,getdents64,ioctl"),
+    "paths": ("-y", "-e", "trace=openat,read,write,close,newfstatat,getdents64,ioctl"),
     "short-strings": ("-s", "3"),
     "default-strings": (),
 }

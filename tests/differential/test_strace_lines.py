@@ -63,6 +63,11 @@ def test_times_and_inodes_go_sizes_stay() -> None:
     )
 
 
+def test_pipes_lose_their_inode() -> None:
+    line = Call("write", ("1<pipe:[123]>", '"<pipe:[5]>"', "10"), "10")
+    assert str(normalise(line)) == 'write(1<pipe:[INODE]>, "<pipe:[5]>", 10) = 10'
+
+
 def test_arguments_split_at_the_top_level_only() -> None:
     assert split_arguments('{a=1, b=[2, 3]}, "x, y", NULL') == ["{a=1, b=[2, 3]}", '"x, y"', "NULL"]
     assert split_arguments("") == []

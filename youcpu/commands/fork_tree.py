@@ -9,6 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from youcpu.commands._processes.options import LAST_OPTIONS, MACHINE_OPTIONS
 from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
 
 if TYPE_CHECKING:
@@ -33,10 +34,7 @@ OWN_OPTIONS = [
     Option("--format", "text, json or chrome-trace (for Perfetto).", "FORM"),
     Option("--svg", "Draw the tree to FILE as well.", "FILE"),
 ]
-LAST_OPTIONS = [
-    Option("--color", "auto, always or never.", "WHEN"),
-    Option("-h --help", "This help."),
-]
+OPTIONS = [*OWN_OPTIONS, *MACHINE_OPTIONS, *LAST_OPTIONS]
 EPILOG = """Exit code: the program's; 128+n for signal n; 127 not found, 126 not executable,
 125 any other failure of ours, 2 wrong usage."""
 FORMATS = ("text", "json", "chrome-trace")
@@ -46,14 +44,12 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     if "--live" in argv:
         return _live(argv)
-    from youcpu.commands._processes.machine import MACHINE_OPTIONS
     from youcpu.launch import Failure, complain
 
-    options = [*OWN_OPTIONS, *MACHINE_OPTIONS, *LAST_OPTIONS]
     try:
-        parsed = parse(argv, options, interspersed=False)
+        parsed = parse(argv, OPTIONS, interspersed=False)
         if parsed.flag("help"):
-            sys.stdout.write(help_text(USAGE, SUMMARY, options, EPILOG))
+            sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS, EPILOG))
             return 0
         if not parsed.operands:
             raise UsageError("which program?")

@@ -9,6 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from youcpu.commands._processes.options import LAST_OPTIONS, MACHINE_OPTIONS
 from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
 
 if TYPE_CHECKING:
@@ -30,10 +31,7 @@ OWN_OPTIONS = [
     Option("--format", "text, json or chrome-trace (for Perfetto).", "FORM"),
     Option("--svg", "Draw the chart to FILE as well.", "FILE"),
 ]
-LAST_OPTIONS = [
-    Option("--color", "auto, always or never.", "WHEN"),
-    Option("-h --help", "This help."),
-]
+OPTIONS = [*OWN_OPTIONS, *MACHINE_OPTIONS, *LAST_OPTIONS]
 EPILOG = """Exit code: that of the first command; 128+n for signal n; 125 any failure of ours,
 2 wrong usage."""
 FORMATS = ("text", "json", "chrome-trace")
@@ -42,14 +40,12 @@ SHELL = b"/bin/sh"
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from youcpu.commands._processes.machine import MACHINE_OPTIONS
     from youcpu.launch import Failure, complain
 
-    options = [*OWN_OPTIONS, *MACHINE_OPTIONS, *LAST_OPTIONS]
     try:
-        parsed = parse(argv, options)
+        parsed = parse(argv, OPTIONS)
         if parsed.flag("help"):
-            sys.stdout.write(help_text(USAGE, SUMMARY, options, EPILOG))
+            sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS, EPILOG))
             return 0
         if parsed.operands:
             raise UsageError(f"{parsed.operands[0]}: commands are given by -c")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from youcpu.abi.errno import Errno
 from youcpu.abi.poll import POLLHUP, POLLIN, POLLRDNORM
+from youcpu.kernel.errors import KernelError
 from youcpu.kernel.vfs.anon_inode import AnonFile, anon_dentry
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ class PidFile(AnonFile):
     @property
     def queue(self) -> WaitQueue:
         return self.group.exit_queue
+
+    def seek(self, offset: int, whence: int) -> int:
+        raise KernelError(Errno.ESPIPE)
 
     def poll(self) -> int:
         if not self.group.zombie:

@@ -220,8 +220,9 @@ class VmAreas:
 
     def highest_gap(self, size: int, low: int, high: int) -> int | None:
         """Start of the highest hole of `size` bytes in [low, high): unmapped_area_topdown()."""
-        top = high
-        for index in range(bisect_left(self._starts, high) - 1, -1, -1):
+        above = bisect_left(self._starts, high)
+        top = min(high, self._areas[above].lowest()) if above < len(self._areas) else high
+        for index in range(above - 1, -1, -1):
             area = self._areas[index]
             if area.end <= top and top - area.end >= size:
                 break

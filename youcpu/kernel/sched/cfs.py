@@ -59,6 +59,9 @@ class Cfs(Policy):
 
     def charge(self, task: Task, ns: int) -> None:
         task.sched.vruntime += ns * NICE_0_WEIGHT // task.sched.weight
+        # update_min_vruntime(): it follows the one furthest behind, and never goes back.
+        least = min([other.sched.vruntime for other in self._waiting], default=task.sched.vruntime)
+        self._min_vruntime = max(self._min_vruntime, min(least, task.sched.vruntime))
 
     def preempts(self, current: Task, woken: Task) -> bool:
         # wakeup_preempt_entity(): only a clear lead is worth a switch.

@@ -14,6 +14,7 @@ from youcpu.hardware.cpu import CR3
 from youcpu.kernel import entry
 from youcpu.kernel.clock import NS_PER_BLOCK
 from youcpu.kernel.sched.policies import make_policy
+from youcpu.kernel.sched.policy import weight_of
 from youcpu.kernel.signal import SigInfo, send_signal
 from youcpu.kernel.task import RUNNING, STOPPED
 
@@ -100,6 +101,11 @@ class Scheduler:
         if len(self.policy):
             self._resched = "yield"
             self.kernel.cpu.stop()
+
+    def set_nice(self, task: Task, nice: int) -> None:
+        """set_user_nice(): counts from now on."""
+        task.nice = nice
+        task.sched.weight = weight_of(nice)
 
     def cpu_time(self, task: Task) -> int:
         """CPU time of a task so far, ns."""

@@ -32,6 +32,10 @@ class Eevdf(Policy):
 
     def _avg_vruntime(self) -> int:
         """Average of the virtual run times, by weight; the last one where nobody is runnable."""
+        if not self._waiting:
+            if self._running is not None:
+                self._average = self._running.sched.vruntime
+            return self._average
         total = weighted = 0
         base = self._average
         tasks = self._waiting if self._running is None else [*self._waiting, self._running]
@@ -67,6 +71,9 @@ class Eevdf(Policy):
             self._put_to_sleep(self._running)
         if not self._waiting:
             return None
+        if len(self._waiting) == 1:
+            task = self._running = self._waiting.pop()
+            return task
         average = self._avg_vruntime()
         eligible = [task for task in self._waiting if task.sched.vruntime <= average]
         task = min(

@@ -79,7 +79,8 @@ def sendfile(task: Task, out_fd: Fd, in_fd: Fd, offset: OffsetInOut, count: Size
     if at is not None and not source.seekable:
         raise KernelError(Errno.ESPIPE)
     target = writable_file(task, out_fd)
-    if source.stream and not source.inode.is_regular:
+    # What has no splice_read().
+    if source.inode.is_dir or (source.stream and not source.inode.is_regular):
         raise KernelError(Errno.EINVAL)
     if target.flags & O_APPEND and target.inode.is_regular:
         raise KernelError(Errno.EINVAL)
@@ -168,27 +169,23 @@ def _from_pipe(
     if target.flags & O_APPEND and target.inode.is_regular:
         raise KernelError(Errno.EINVAL)
     if isinstance(target, PipeFile):
-        room = target.pipe.size - target.pipe.used
+        room = target.pipe.room()
         if room <= 0 and target.pipe.readers:
             if nonblocking or target.nonblocking:
                 raise KernelError(Errno.EAGAIN)
             raise Blocked(target.pipe.queue)
         count = min(count, max(room, 1))
-    data = source.read(min(count, pipe.size))
-    if not data:
+    if not source.wait_for_data():
         return 0
-    try:
-        done = write_once(task, target, data, to)
-    except (KernelError, Blocked):
-        pipe.put_back(data)
-        raise
-    pipe.put_back(data[done:])
+    done = write_once(task, target, pipe.peek(min(count, pipe.size)), to)
+    pipe.consume(done)
+    pipe.queue.wake_up()
     return done
 
 
 def _to_pipe(task: Task, source: File, at: int | None, target: PipeFile, count: int) -> int:
     pipe = target.pipe
-    room = pipe.size - pipe.used
+    room = pipe.room()
     if room <= 0 and pipe.readers:
         if target.nonblocking:
             raise KernelError(Errno.EAGAIN)
@@ -211,7 +208,7 @@ def tee(task: Task, fdin: Fd, fdout: Fd, len_: Size, flags: SpliceFlags) -> Long
         raise KernelError(Errno.EINVAL)
     if source.pipe is target.pipe:
         raise KernelError(Errno.EINVAL)
-    room = target.pipe.size - target.pipe.used
+    room = target.pipe.room()
     if not source.pipe.used:
         if not source.pipe.writers:
             return 0

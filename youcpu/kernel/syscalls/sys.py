@@ -44,6 +44,7 @@ from youcpu.kernel.rlimit import (
 from youcpu.kernel.syscalls.table import syscall
 from youcpu.kernel.syscalls.wait import pack_rusage
 from youcpu.kernel.time import NS, write_timespec
+from youcpu.kernel.vfs.iov_iter import IovIter
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -111,13 +112,12 @@ def getrandom(task: Task, buf: RandomBuffer, count: Size, flags: GetrandomFlags)
     done = 0
     while done < count:
         part = min(count - done, _CHUNK)
-        try:
-            copy_to_user(task, buf + done, task.kernel.random.randbytes(part))
-        except KernelError:
-            if done:
-                break
-            raise
-        done += part
+        stored = IovIter(task, [(buf + done, part)]).copy_out(task.kernel.random.randbytes(part))
+        done += stored
+        if stored < part:
+            if not done:
+                raise KernelError(Errno.EFAULT)
+            break
     return done
 
 
@@ -246,7 +246,7 @@ def setpriority(task: Task, which: PriorityWhich, who: Int, niceval: Int) -> Int
     nice = max(-20, min(niceval, 19))
     if nice < target.nice and not task.cred.capable(CAP_SYS_NICE):
         raise KernelError(Errno.EACCES)
-    target.nice = nice
+    task.kernel.scheduler.set_nice(target, nice)
     return 0
 
 

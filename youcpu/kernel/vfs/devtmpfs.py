@@ -157,8 +157,9 @@ class RandomDevice(File):
         return len(data)
 
     def seek(self, offset: int, whence: int) -> int:
-        # noop_llseek()
-        return self.pos
+        # noop_llseek(), and reading does not move the position.
+        self.pos = 0
+        return 0
 
 
 _DRIVERS = {

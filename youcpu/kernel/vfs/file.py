@@ -24,7 +24,7 @@ from youcpu.kernel.vfs.dcache import d_path
 from youcpu.kernel.vfs.fsnotify import IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, fsnotify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from youcpu.kernel.task import Task
     from youcpu.kernel.vfs.dcache import Dentry
@@ -39,6 +39,8 @@ FILE_COST = 1024
 #: An entry of a directory being read.
 ENTRY_COST = 256
 MAX_OFFSET = (1 << 63) - 1
+#: Every file system has files as long as this.
+SMALL_OFFSET = 1 << 31
 
 
 class File:
@@ -62,8 +64,12 @@ class File:
     stream = False
     #: A write waits until all bytes have found room (pipes, stream sockets, terminals).
     writes_all = False
+    #: read_to() finds out by itself that the program's buffer is not there.
+    checks_buffer = False
     #: pread, pwrite and lseek make sense.
     seekable = True
+    #: FOP_UNSIGNED_OFFSET: offsets are addresses.
+    unsigned_offset = False
     #: poll(2) waits for it, epoll takes it.
     pollable = False
 
@@ -108,6 +114,14 @@ class File:
         self.pos += len(data)
         return data
 
+    def read_to(self, count: int, store: Callable[[bytes], int]) -> int:
+        """Read and hand on to `store`, which tells how many bytes it had a place for."""
+        data = self.read(count)
+        stored = store(data)
+        if data and not stored:
+            raise KernelError(Errno.EFAULT)
+        return stored
+
     def pread(self, count: int, offset: int) -> bytes:
         """Up to `count` bytes at `offset`; empty at the end."""
         raise KernelError(Errno.EINVAL)
@@ -120,6 +134,10 @@ class File:
         done = self.pwrite(data, self.pos)
         self.pos += done
         return done
+
+    def write_unit(self, wanted: int, readable: int) -> int:
+        """So many bytes are written where the program's memory ends before all it `wanted`."""
+        return readable
 
     def pwrite(self, data: bytes, offset: int) -> int:
         """Write at `offset`; bytes written."""
@@ -147,8 +165,11 @@ class File:
         return offset if whence == SEEK_DATA else size
 
     def _seek_to(self, target: int) -> int:
-        if not 0 <= target <= MAX_OFFSET:
-            raise KernelError(Errno.EINVAL if target < 0 else Errno.EOVERFLOW)
+        if not 0 <= target <= MAX_OFFSET or (
+            target > SMALL_OFFSET and target > self.inode.sb.max_bytes()
+        ):
+            # The sum wraps around in loff_t, and a negative one is refused as well.
+            raise KernelError(Errno.EINVAL)
         self.pos = target
         return target
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import O_ACCMODE, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY
 from youcpu.abi.poll import POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM
+from youcpu.hardware.memory import PAGE_SIZE
 from youcpu.kernel.errors import Blocked, KernelError
 from youcpu.kernel.mm.uaccess import put_user
 from youcpu.kernel.vfs.dcache import Dentry
@@ -17,12 +18,13 @@ from youcpu.kernel.vfs.inode import Inode
 from youcpu.kernel.wait import WaitQueue
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from youcpu.kernel.task import Task
     from youcpu.kernel.vfs.hostrw import RwNode
     from youcpu.kernel.vfs.kmem import KernelMemory
     from youcpu.kernel.vfs.tmpfs import MemNode
 
-PIPE_BUF = 4096
 PIPE_SIZE = 65536
 #: fs.pipe-max-size
 PIPE_MAX_SIZE = 1 << 20
@@ -30,14 +32,28 @@ FIONREAD = 0x541B
 _READ, _WRITE = 1, 2
 
 
-class Pipe:
-    """struct pipe_inode_info: bytes on their way, and who is at the ends."""
+class PipeBuffer:
+    """struct pipe_buffer: what one page of a pipe holds. `end`: where in the page it ends."""
 
-    __slots__ = ("chunks", "kmem", "packets", "queue", "readers", "size", "used", "writers")
+    __slots__ = ("data", "end", "packet")
+
+    def __init__(self, data: bytes, packet: bool) -> None:
+        self.data = data
+        self.end = len(data)
+        self.packet = packet
+
+
+class Pipe:
+    """struct pipe_inode_info: bytes on their way, page by page, and who is at the ends.
+
+    A full pipe is one without a free slot for a page, however few bytes the pages hold.
+    """
+
+    __slots__ = ("buffers", "kmem", "packets", "queue", "readers", "size", "used", "writers")
 
     def __init__(self, kmem: KernelMemory) -> None:
         self.kmem = kmem
-        self.chunks: deque[bytes] = deque()
+        self.buffers: deque[PipeBuffer] = deque()
         self.used = 0
         self.size = PIPE_SIZE
         self.readers = self.writers = 0
@@ -49,62 +65,79 @@ class Pipe:
         self.kmem.uncharge(self.used)
 
     def room(self) -> int:
-        """Bytes that can be written; a packet takes a page whatever its size."""
-        if self.packets and len(self.chunks) >= self.size // PIPE_BUF:
-            return 0
-        return self.size - self.used
+        """Bytes that free slots could hold; 0: the pipe is full."""
+        return self.size - len(self.buffers) * PAGE_SIZE
+
+    def peek(self, count: int) -> bytes:
+        """The first `count` bytes, or the rest of a packet; they stay."""
+        parts = []
+        for buffer in self.buffers:
+            if count <= 0:
+                break
+            parts.append(buffer.data[:count])
+            count -= len(buffer.data)
+            if buffer.packet:
+                break
+        return b"".join(parts)
+
+    def consume(self, count: int) -> None:
+        """Take the first `count` bytes away, of a packet all."""
+        buffers = self.buffers
+        while count > 0:
+            buffer = buffers[0]
+            size = len(buffer.data)
+            if size > count and not buffer.packet:
+                buffer.data = buffer.data[count:]
+                self._release(count)
+                return
+            buffers.popleft()
+            self._release(size)
+            count -= size
 
     def take(self, count: int) -> bytes:
         """Up to `count` bytes from the front."""
-        parts = []
-        left = count
-        while left and self.chunks:
-            chunk = self.chunks.popleft()
-            if len(chunk) > left:
-                if not self.packets:
-                    self.chunks.appendleft(chunk[left:])
-                else:
-                    self._release(len(chunk) - left)
-                chunk = chunk[:left]
-            parts.append(chunk)
-            left -= len(chunk)
-            if self.packets:
-                break
-        data = b"".join(parts)
-        self._release(len(data))
+        data = self.peek(count)
+        self.consume(len(data))
         return data
+
+    def whole_buffers(self, stored: int) -> int:
+        """How many of `stored` bytes are whole buffers: the next one could not be stored."""
+        whole = 0
+        for buffer in self.buffers:
+            if whole + len(buffer.data) > stored:
+                break
+            whole += len(buffer.data)
+        return whole
 
     def _release(self, count: int) -> None:
         self.used -= count
         self.kmem.uncharge(count)
 
-    def peek(self, count: int) -> bytes:
-        """The first `count` bytes, which stay: tee(2)."""
-        parts = []
-        for chunk in self.chunks:
-            if count <= 0:
-                break
-            parts.append(chunk[:count])
-            count -= len(chunk)
-        return b"".join(parts)
+    def merged(self, size: int) -> int:
+        """So many bytes of a write of `size` go into the page of the write before."""
+        part = size % PAGE_SIZE
+        if part and self.buffers:
+            last = self.buffers[-1]
+            if not last.packet and last.end + part <= PAGE_SIZE:
+                return part
+        return 0
 
-    def put_back(self, data: bytes) -> None:
-        """What was taken but found no place goes to the front again."""
-        if data:
-            self.chunks.appendleft(data)
-            self.used += len(data)
-            self.kmem.used += len(data)
-
-    def give(self, data: bytes) -> None:
-        """Append bytes; there is room. Raises ENOMEM."""
-        if not self.kmem.charge(len(data)):
+    def give(self, data: bytes) -> int:
+        """Append what there is room for; bytes taken. Raises ENOMEM."""
+        done = self.merged(len(data))
+        size = min(len(data), done + self.room())
+        if not self.kmem.charge(size):
             raise KernelError(Errno.ENOMEM)
-        # Small writes join, or a million of one byte would cost us a million objects.
-        if self.chunks and not self.packets and len(self.chunks[-1]) + len(data) <= PIPE_BUF:
-            self.chunks[-1] += data
-        else:
-            self.chunks.append(data)
-        self.used += len(data)
+        if done:
+            last = self.buffers[-1]
+            last.data += data[:done]
+            last.end += done
+        for start in range(done, size, PAGE_SIZE):
+            self.buffers.append(
+                PipeBuffer(data[start : min(start + PAGE_SIZE, size)], self.packets)
+            )
+        self.used += size
+        return size
 
 
 class PipeInode(Inode):
@@ -130,6 +163,7 @@ class PipeFile(File):
     seekable = False
     pollable = True
     writes_all = True
+    checks_buffer = True
 
     def __init__(self, dentry: Dentry, flags: int, pipe: Pipe) -> None:
         super().__init__(dentry, flags)
@@ -142,19 +176,38 @@ class PipeFile(File):
     def queue(self) -> WaitQueue:
         return self.pipe.queue
 
-    def read(self, count: int) -> bytes:
+    def wait_for_data(self) -> bool:
+        """Whether there is something to read; False: never again. Raises EAGAIN, Blocked."""
         pipe = self.pipe
-        if not count:
+        if pipe.used:
+            return True
+        if not pipe.writers:
+            return False
+        if self.nonblocking:
+            raise KernelError(Errno.EAGAIN)
+        raise Blocked(pipe.queue)
+
+    def read(self, count: int) -> bytes:
+        if not count or not self.wait_for_data():
             return b""
-        if not pipe.used:
-            if not pipe.writers:
-                return b""
-            if self.nonblocking:
-                raise KernelError(Errno.EAGAIN)
-            raise Blocked(pipe.queue)
-        data = pipe.take(count)
-        pipe.queue.wake_up()
+        data = self.pipe.take(count)
+        self.pipe.queue.wake_up()
         return data
+
+    def read_to(self, count: int, store: Callable[[bytes], int]) -> int:
+        if not count or not self.wait_for_data():
+            return 0
+        pipe = self.pipe
+        data = pipe.peek(count)
+        stored = store(data)
+        if stored < len(data):
+            # A page that the program's memory has no place for stays in the pipe.
+            stored = pipe.whole_buffers(stored)
+            if not stored:
+                raise KernelError(Errno.EFAULT)
+        pipe.consume(stored)
+        pipe.queue.wake_up()
+        return stored
 
     def write(self, data: bytes) -> int:
         pipe = self.pipe
@@ -162,16 +215,18 @@ class PipeFile(File):
             raise KernelError(Errno.EPIPE)
         if not data:
             return 0
-        room = pipe.room()
-        # Up to PIPE_BUF bytes are written at once or not at all.
-        if room <= 0 or (len(data) <= PIPE_BUF and room < len(data)):
+        # Up to PIPE_BUF bytes, a page, are written at once or not at all.
+        done = pipe.give(data)
+        if not done:
             if self.nonblocking:
                 raise KernelError(Errno.EAGAIN)
             raise Blocked(pipe.queue)
-        part = data[:room]
-        pipe.give(part)
         pipe.queue.wake_up()
-        return len(part)
+        return done
+
+    def write_unit(self, wanted: int, readable: int) -> int:
+        first = self.pipe.merged(wanted)
+        return 0 if readable < first else first + (readable - first) // PAGE_SIZE * PAGE_SIZE
 
     def pread(self, count: int, offset: int) -> bytes:
         raise KernelError(Errno.ESPIPE)
@@ -188,7 +243,7 @@ class PipeFile(File):
             if not pipe.writers:
                 events |= POLLHUP
         if self.writable:
-            if pipe.room() >= PIPE_BUF:
+            if pipe.room() > 0:
                 events |= POLLOUT | POLLWRNORM
             if not pipe.readers:
                 events |= POLLERR
@@ -204,13 +259,13 @@ class PipeFile(File):
         return self.pipe.size
 
     def set_pipe_size(self, size: int) -> int:
-        if not 0 < size <= 1 << 31:
+        if size > 1 << 31:
             raise KernelError(Errno.EINVAL)
-        # A power of two of pages: round_pipe_size().
-        size = max(4096, 1 << (size - 1).bit_length())
+        # A power of two of pages, 0 is one: round_pipe_size().
+        size = PAGE_SIZE if size <= PAGE_SIZE else 1 << (size - 1).bit_length()
         if size > PIPE_MAX_SIZE:
             raise KernelError(Errno.EPERM)
-        if size < self.pipe.used:
+        if size < len(self.pipe.buffers) * PAGE_SIZE:
             raise KernelError(Errno.EBUSY)
         self.pipe.size = size
         return size

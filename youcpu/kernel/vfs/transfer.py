@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import O_APPEND
+from youcpu.hardware.memory import PAGE_SIZE
 from youcpu.kernel.errors import Blocked, KernelError
 from youcpu.kernel.mm.uaccess import user_page
 from youcpu.kernel.rlimit import RLIM_INFINITY, RLIMIT_FSIZE
@@ -71,10 +72,10 @@ def vfs_read(file: File, into: IovIter, offset: int | None = None) -> int:
 
 def _read_stream(file: File, into: IovIter) -> int:
     """One read of what is there: the rest is waited for by the next call."""
-    if into.left:
+    if into.left and not file.checks_buffer:
         # Nothing is taken out for a buffer that is not there.
         user_page(into.task, next(base for base, size in into.segments if size), True)
-    return into.copy_out(file.read(min(into.left, CHUNK)))
+    return file.read_to(min(into.left, CHUNK), into.copy_out)
 
 
 def vfs_write(task: Task, file: File, data_from: IovIter, offset: int | None = None) -> int:
@@ -83,10 +84,18 @@ def vfs_write(task: Task, file: File, data_from: IovIter, offset: int | None = N
     if task.restart is not None:
         done = task.restart
         data_from.skip(done)
-    chunk = STREAM_CHUNK if file.writes_all else CHUNK
     while data_from.left:
+        chunk = CHUNK
+        if file.writes_all:
+            # The odd bytes of all that is written go with the first pages (pipe_write()).
+            chunk = STREAM_CHUNK - -data_from.left % PAGE_SIZE
         try:
             data = data_from.peek(chunk)
+            wanted = min(chunk, data_from.left)
+            if len(data) < wanted:
+                data = data[: file.write_unit(wanted, len(data))]
+                if not data:
+                    raise KernelError(Errno.EFAULT)
             count = write_once(task, file, data, None if offset is None else offset + done)
         except KernelError:
             if done:

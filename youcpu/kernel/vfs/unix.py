@@ -22,11 +22,13 @@ from youcpu.kernel.errors import Blocked, KernelError
 from youcpu.kernel.mm.uaccess import put_user
 from youcpu.kernel.vfs.anon_inode import AnonFile
 from youcpu.kernel.vfs.dcache import Dentry
+from youcpu.kernel.vfs.file import File
 from youcpu.kernel.vfs.inode import Inode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from youcpu.kernel.task import Task
-    from youcpu.kernel.vfs.file import File
     from youcpu.kernel.vfs.mount import Vfs
 
 #: net.core.wmem_default
@@ -210,6 +212,12 @@ class UnixSocket(AnonFile):
         return server
 
     # Sending.
+
+    def seek(self, offset: int, whence: int) -> int:
+        raise KernelError(Errno.ESPIPE)
+
+    def read_to(self, count: int, store: Callable[[bytes], int]) -> int:
+        return File.read_to(self, count, store)
 
     def write(self, data: bytes) -> int:
         return self.send(data)

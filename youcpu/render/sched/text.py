@@ -90,7 +90,8 @@ def _ms(ns: float | None) -> str:
 
 def comparison(schedules: list[Schedule], color: bool = False) -> Iterator[str]:
     """A row a policy: means over the tasks, and how often the CPU changed hands."""
-    head = f"{'policy':16} {'wait':>10} {'response':>10} {'turnaround':>11} {'switches':>9} {'all':>10}"
+    head = f"{'policy':16} {'wait':>10} {'response':>10} {'turnaround':>11} {'switches':>9}"
+    head += f" {'all':>10}"
     yield paint(head, BOLD, color)
     for schedule in schedules:
         mean = schedule.averages()
