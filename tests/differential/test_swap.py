@@ -3,7 +3,9 @@ simulation of each policy, written independently, on the recorded references."""
 
 from __future__ import annotations
 
+import json
 import os
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,9 +13,13 @@ import pytest
 from c_sources import FIXTURES, CSource
 from running import Run
 
+from youcpu.commands._pagewalk.answers import TableAnswers
+from youcpu.commands._pagewalk.machine import ProgramRun
 from youcpu.kernel.mm.paging_limits import PagingLimits
+from youcpu.kernel.vfs.procfs_pagemap import PM_SWAP, pagemap
 from youcpu.launch import environment, find_program, run
 from youcpu.machine import Machine, MachineOptions
+from youcpu.moments import Moment
 from youcpu.references import FREED, KEPT, USED, ReferenceRecorder, optimum
 from youcpu.trace.tracer import Tracer
 
@@ -201,6 +207,44 @@ def test_belady_is_the_best_by_hand() -> None:
         9,
         10,
     )
+
+
+def test_events_follow_the_schema(youcpu: Run, tmp_path: Path) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((FIXTURES.parent / "docs" / "schema" / "exec-trace.json").read_text())
+    path = tmp_path / "trace.jsonl"
+    options = ("--json", "--faults", "--ram", "400k", "--swap", "4M", "-o", str(path))
+    assert youcpu("exec-trace", *options, "ls", "-d", "/").returncode == 0
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    validator = jsonschema.Draft202012Validator(schema)
+    for event in events:
+        validator.validate(event)
+    (counts,) = (event for event in events if event["event"] == "paging")
+    faults = [event for event in events if event["event"] == "fault" and "signal" not in event]
+    major = [fault for fault in faults if fault.get("major")]
+    assert len([fault for fault in major if fault["outcome"] == "swap"]) == counts["swap_ins"]
+    assert len(major) <= counts["major"] <= len(major) + 100  # exec's own faults are no events
+    assert counts["swap_outs"] > 0
+
+
+def test_pagewalk_agrees_with_swap() -> None:
+    """Entries in swap by the walker, by /proc/PID/pagemap, and by the swap area itself."""
+    run_ = ProgramRun(["ls", "/"], MachineOptions(paging=PagingLimits(100 << 12, 4 << 20, "fifo")))
+    try:
+        ((space, *_),) = run_.spaces([Moment("exit")])
+        kernel, task = run_.machine.kernel, run_.task
+        assert task is not None
+        assert kernel.reclaim is not None
+        told = set()
+        for area in task.mm.vm_areas():
+            for (word,) in struct.iter_unpack("<Q", pagemap(task.mm, area.start, area.end, True)):
+                if word & PM_SWAP:
+                    told.add((word & (1 << 55) - 1) >> 5)
+        walked = TableAnswers([space]).stats_view().swapped
+        assert walked == len(told) > 5
+        assert kernel.reclaim.swap.used >= len(told)
+    finally:
+        run_.close()
 
 
 def test_the_table_of_policies(youcpu: Run) -> None:

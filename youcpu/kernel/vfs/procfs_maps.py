@@ -61,17 +61,19 @@ def map_rights(area: VmArea) -> str:
 
 
 def counts(task: Task) -> dict[str, int]:
-    """Pages of an address space: size, resident, shared, text, data, stack, lib."""
-    found = dict.fromkeys(("size", "resident", "shared", "text", "data", "stack", "lib"), 0)
+    """Pages of an address space: size, resident, shared, text, data, stack, lib, swap."""
+    names = ("size", "resident", "shared", "text", "data", "stack", "lib", "swap")
+    found = dict.fromkeys(names, 0)
     mm = task.mm
     if mm is None:
         return found
     for area in mm.vm_areas():
         pages = (area.end - area.start) >> 12
         found["size"] += pages
-        entries = mm.page_table.entries(area.start, area.end)
-        resident = sum(1 for _, _, entry in entries if entry_frame(entry))
+        there = [bool(entry_frame(e)) for *_, e in mm.page_table.entries(area.start, area.end)]
+        resident = sum(there)
         found["resident"] += resident
+        found["swap"] += len(there) - resident
         if area.file is not None:
             found["shared"] += resident
         if area.flags & VM_GROWSDOWN:

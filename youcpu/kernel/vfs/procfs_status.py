@@ -133,7 +133,7 @@ def status(task: Task) -> bytes:
         f"VmExe:\t{kb['text']:8} kB",
         f"VmLib:\t{kb['lib']:8} kB",
         f"VmPTE:\t{0:8} kB",
-        f"VmSwap:\t{0:8} kB",
+        f"VmSwap:\t{kb['swap']:8} kB",
         f"Threads:\t{len(task.group.threads)}",
         "SigQ:\t0/16384",
         f"SigPnd:\t{pending:016x}",

@@ -35,7 +35,7 @@ def add_system_files(root: ProcDir, kernel: Kernel) -> None:
         b"loadavg": loadavg,
         b"meminfo": meminfo,
         b"stat": stat,
-        b"swaps": lambda k: b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n",
+        b"swaps": swaps,
         b"uptime": uptime,
         b"version": version,
     }
@@ -76,6 +76,16 @@ def meminfo(kernel: Kernel) -> bytes:
         "VmallocTotal": 34359738367,
     }
     return "".join(f"{name + ':':<16}{value:8} kB\n" for name, value in values.items()).encode()
+
+
+def swaps(kernel: Kernel) -> bytes:
+    """The swap area, sizes in KiB: mm/swapfile.c swap_show()."""
+    text = b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
+    reclaim = kernel.reclaim
+    if reclaim is None or not reclaim.swap.slots:
+        return text
+    sizes = reclaim.swap.slots * 4, reclaim.swap.used * 4
+    return text + b"/dev/swap%s partition\t%d\t\t%d\t\t-2\n" % (b" " * 31, *sizes)
 
 
 def uptime(kernel: Kernel) -> bytes:
