@@ -56,7 +56,10 @@ def peers(*arguments: str) -> dict[str, list[str]]:
             found[name] = [path, *arguments]
     script = Path(sys.executable).parent / "readelf.py"
     if script.exists():
-        found["pyelftools"] = [sys.executable, str(script), *arguments]
+        # It knows no -W, for its lines are wide, and its -a shows a part of what GNU's does.
+        flags = {"-W": [], "-a": ["-h", "-l", "-S", "-s", "-d", "-r", "-n", "-V"]}
+        same = [word for argument in arguments for word in flags.get(argument, [argument])]
+        found["pyelftools"] = [sys.executable, str(script), *same]
     return found
 
 

@@ -33,16 +33,29 @@ class Failure(Exception):
 
 def parse_size(text: str) -> int:
     """`64M`, `2G`, `1048576`: bytes, whole pages. Raises Failure."""
+    size = parse_bytes("--memory", text, _LEAST_MEMORY, _MOST_MEMORY)
+    return size & -(2 << 20) if size >= 2 << 20 else size & -4096
+
+
+def parse_bytes(option: str, text: str, least: int, most: int) -> int:
+    """`64k`, `1.5M`, `4096`: bytes within limits. Raises Failure (wrong usage)."""
     number, unit = text.strip().lower().removesuffix("b").removesuffix("i"), ""
     if number and number[-1] in "kmgt":
         number, unit = number[:-1], number[-1]
     try:
         size = int(float(number) * _UNITS[unit])
     except (ValueError, OverflowError):
-        raise Failure(f"--memory {text}: a size like 64M or 2G is wanted", 2) from None
-    if not _LEAST_MEMORY <= size <= _MOST_MEMORY:
-        raise Failure(f"--memory {text}: from 4M to 1T", 2)
-    return size & -(2 << 20) if size >= 2 << 20 else size & -4096
+        raise Failure(f"{option} {text}: a size like 64M or 2G is wanted", 2) from None
+    if not least <= size <= most:
+        raise Failure(f"{option} {text}: from {_size_text(least)} to {_size_text(most)}", 2)
+    return size
+
+
+def _size_text(size: int) -> str:
+    unit = max(
+        (unit for unit in _UNITS if size >= _UNITS[unit]), key=_UNITS.__getitem__, default=""
+    )
+    return f"{size // _UNITS[unit]}{unit.upper()}"
 
 
 def parse_epoch(text: str) -> int | None:

@@ -88,6 +88,8 @@ class Machine:
         self.kernel.binfmt_misc = BinfmtMisc()
         mount_binfmt_misc(self.kernel, self.kernel.vfs)
         self.first_pid = FIRST_PID
+        #: The host's descriptors that the first program gets as 0, 1 and 2.
+        self.standard_fds = (0, 1, 2)
         self._deadline: float | None = None
         #: Called whenever the CPU stopped, before another task may get it.
         self.between_slices: Callable[[], None] = lambda: None
@@ -109,8 +111,8 @@ class Machine:
         group.start_ns = kernel.clock.monotonic_ns()
         root = kernel.vfs.root
         files = FdTable()
-        for fd in range(3):
-            file = kernel.vfs.standard_file(fd)
+        for fd, host_fd in enumerate(self.standard_fds):
+            file = kernel.vfs.standard_file(host_fd)
             if file is not None:
                 files.replace(fd, file)
         task = Task(kernel, pid, group, cred, None, files, FsStruct(root, root, _umask()))  # type: ignore[arg-type]

@@ -77,6 +77,10 @@ class ReferenceRecorder:
     def freed(self, key: int) -> None:
         self._append(key << 2 | FREED)
 
+    def close(self) -> None:
+        """The run is over: what is freed from now on is not part of it."""
+        self.reclaim.listener = None
+
     # -- from entries to pages ---------------------------------------------------------------------
 
     def _append(self, event: int) -> None:

@@ -91,6 +91,13 @@ class Vector(Marker):
         return iovec(call, call.raw[index], call.raw[index + 1], left)
 
 
+class RemoteVector(Marker):
+    """process_vm_readv(2): pairs of another process, whose memory is not shown."""
+
+    def capture(self, index: int, call: Capture) -> object:
+        return iovec(call, call.raw[index], call.raw[index + 1], -1)
+
+
 def iovec(call: Capture, address: int, count: int, left: int | None) -> object:
     """An array of struct iovec; `left` bytes were stored (None: all count, -1: show none)."""
     if not count:
@@ -181,6 +188,7 @@ StringBuffer = Annotated[int, StringResult()]
 CString = Annotated[int, StringArgument()]
 IovecIn = Annotated[int, Vector(at_exit=False)]
 IovecOut = Annotated[int, Vector(at_exit=True)]
+IovecRemote = Annotated[int, RemoteVector()]
 StringVector = Annotated[int, Strings()]
 EnvVector = Annotated[int, Environment()]
 #: sethostname(2): its size is the next argument.

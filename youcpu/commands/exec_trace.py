@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TextIO
 
+from youcpu.commands._exec.paging import OPTIONS as PAGING_OPTIONS
+from youcpu.commands._exec.paging import paging_limits
 from youcpu.launch import (
     FAILED,
     Failure,
@@ -59,6 +61,7 @@ OPTIONS = [
     Option("--rw", "Let writes through to the host below DIR.", "DIR", many=True),
     Option("--rootfs", "DIR is the program's root directory.", "DIR"),
     Option("--memory", "RAM of the machine (2G).", "SIZE"),
+    *PAGING_OPTIONS,
     Option("--timeout", "End the run after so many seconds, exit code 125.", "SECONDS"),
     Option("--cwd", "Working directory of the program.", "DIR"),
     Option("--env", "Set a variable of its environment.", "K=V", many=True),
@@ -110,6 +113,7 @@ def machine_options(parsed: Parsed) -> MachineOptions:
         cwd=os.fsencode(cwd) if (cwd := parsed.value("cwd")) else None,
         timeout_s=_seconds(parsed),
         personality=number(parsed, "personality", 0),
+        paging=paging_limits(parsed),
         binfmt=tuple(os.fsencode(rule) for rule in parsed.values("binfmt")),
     )
 
@@ -183,6 +187,7 @@ def trace_options(parsed: Parsed) -> TraceOptions:
         stages=parsed.flag("stages") or parsed.flag("stages-only") or parsed.flag("json"),
         faults=parsed.flag("faults"),
         maps=parsed.flag("maps"),
+        paging=parsed.flag("ram"),
         instructions=parsed.flag("insn"),
     )
 
@@ -249,6 +254,8 @@ def _execute(
     tracer: Tracer, options: MachineOptions, parsed: Parsed, path: bytes, envp: list[bytes]
 ) -> int:
     argv = [os.fsencode(word) for word in parsed.operands]
+    if parsed.flag("compare"):
+        return _compare(parsed, options, path, argv, envp)
     if parsed.flag("explain"):
         _explain(path, argv, envp, options)
     machine = Machine(options, tracer)
@@ -264,6 +271,22 @@ def _execute(
     complain(NAME, outcome.message)
     if outcome.event.outcome == "errno" and not parsed.flag("explain"):
         _explain(path, argv, envp, options)
+    return outcome.code
+
+
+def _compare(
+    parsed: Parsed, options: MachineOptions, path: bytes, argv: list[bytes], envp: list[bytes]
+) -> int:
+    """--compare: no trace, a table of policies."""
+    from youcpu.commands._exec.paging import compare
+
+    try:
+        outcome, table = compare(options, path, argv, envp)
+        complain(NAME, outcome.message)
+        _writer(_open_output(parsed.value("output") or ""))(table)
+    except Failure as failure:
+        complain(NAME, str(failure))
+        return failure.code
     return outcome.code
 
 

@@ -264,7 +264,7 @@ class Entry:
             return
         except OutOfMemory:
             # What the page cache gives back serves the access when it is tried again; so does
-            # another program that goes.
+            # what another process leaves behind.
             if not self.kernel.vfs.reclaim(RECLAIM_BATCH):
                 self.out_of_memory(select_bad_process(self.kernel, task))
             return

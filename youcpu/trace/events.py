@@ -124,7 +124,31 @@ class FaultEvent(Event):
     #: copy and reuse: the frame that was there before, and the other tasks that still map it.
     source: int | None = None
     sharers: tuple[int, ...] = ()
+    #: Something had to be read.
     major: bool = False
+
+
+@record
+class PagingEvent(Event):
+    """What limited RAM did to the programs of a run, in pages; emitted before the end.
+
+    `loads`: pages that came into memory, new ones too; `dropped`: evicted with nothing to write.
+    """
+
+    kind: ClassVar[str] = "paging"
+    policy: str
+    frames: int
+    slots: int
+    minor: int
+    major: int
+    loads: int
+    file_reads: int
+    swap_ins: int
+    swap_outs: int
+    dropped: int
+    written: int
+    most_frames: int
+    most_slots: int
 
 
 @record
@@ -166,29 +190,6 @@ class WakeEvent(Event):
     """A task became runnable: woken, or new."""
 
     kind: ClassVar[str] = "wake"
-
-
-@record
-class PagingEvent(Event):
-    """What limited RAM did to the programs of a run, in pages; emitted before the end.
-
-    `loads`: pages that came into memory, new ones too; `dropped`: evicted with nothing to write.
-    """
-
-    kind: ClassVar[str] = "paging"
-    policy: str
-    frames: int
-    slots: int
-    minor: int
-    major: int
-    loads: int
-    file_reads: int
-    swap_ins: int
-    swap_outs: int
-    dropped: int
-    written: int
-    most_frames: int
-    most_slots: int
 
 
 @record

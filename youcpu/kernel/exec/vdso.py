@@ -5,8 +5,8 @@
     [vdso]         the image, two pages                       r-x
 
 RDTSC gives the monotonic clock in ns (kernel/clock.py); the first quadword of [vvar] is what
-the wall clock adds to it. So a program tells the time without a system call, and two runs
-still tell the same.
+the wall clock adds to it, the second the counter's mask, as struct vdso_clock has one. So a
+program tells the time without a system call, and two runs still tell the same.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ class Vdso:
             part = content[index << PAGE_SHIFT : (index + 1) << PAGE_SHIFT]
             start = self._image.frame(index) << PAGE_SHIFT
             self._ram.bytes[start : start + len(part)] = part
-        self._data.frame(0)
+        frame = self._data.frame(0)
+        # CLOCKSOURCE_MASK(64)
+        self._ram.quads[(frame << PAGE_SHIFT >> 3) + 1] = (1 << 64) - 1
         self.update()
 
     def update(self) -> None:

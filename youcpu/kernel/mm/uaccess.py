@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
 from youcpu.kernel.errors import KernelError
+from youcpu.kernel.mm.fault import MAJOR
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -50,10 +51,16 @@ def _fault_in(task: Task, address: int, write: bool) -> int:
     if physical is None:
         raise KernelError(Errno.EFAULT)
     if mm.last_outcome:
-        task.group.minor_faults += 1
+        major = mm.last_outcome in MAJOR
+        if major:
+            task.group.major_faults += 1
+        else:
+            task.group.minor_faults += 1
         if faults:
             code = 2 if write else 0
-            task.kernel.probes.fault(task, address, code, 0, mm.last_outcome, source=source)
+            task.kernel.probes.fault(
+                task, address, code, 0, mm.last_outcome, source=source, major=major
+            )
     return physical
 
 

@@ -126,7 +126,7 @@ def fallocate(task: Task, fd: Fd, mode: FallocateMode, offset: Long, length: Lon
         raise KernelError(Errno.EBADF)
     if not file.inode.is_regular:
         raise KernelError(Errno.ESPIPE if file.inode.kind == 0o010000 else Errno.ENODEV)
-    if offset + length > (1 << 63) - 1:
+    if offset + length > file.inode.sb.max_bytes():
         raise KernelError(Errno.EFBIG)
     end = offset + length
     file.inode.refresh()

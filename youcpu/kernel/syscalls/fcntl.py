@@ -15,6 +15,7 @@ from youcpu.abi.fcntl import (
     F_GET_SEALS,
     F_GETFD,
     F_GETFL,
+    F_GETLEASE,
     F_GETLK,
     F_GETOWN,
     F_GETPIPE_SZ,
@@ -29,6 +30,7 @@ from youcpu.abi.fcntl import (
     F_SETOWN,
     F_SETPIPE_SZ,
     F_SETSIG,
+    F_UNLCK,
     FD_CLOEXEC,
     O_APPEND,
     O_CLOEXEC,
@@ -114,6 +116,8 @@ def _rare(file: File, cmd: int, arg: int) -> int:
         return 0
     if cmd == F_GETOWN:
         return file.owner
+    if cmd == F_GETLEASE:
+        return F_UNLCK
     if cmd in (F_GETSIG, F_SETSIG):
         return 0
     if cmd == F_GETPIPE_SZ:

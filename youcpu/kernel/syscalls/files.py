@@ -11,6 +11,7 @@ from youcpu.kernel.syscalls import (  # noqa: F401
     net,
     open,
     pipe,
+    process_vm,
     read_write,
     readdir,
     select,

@@ -11,6 +11,7 @@ from youcpu.abi.errno import Errno
 from youcpu.kernel.errors import Blocked, KernelError
 from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user, user_page
 from youcpu.kernel.syscalls.table import syscall
+from youcpu.kernel.vfs.file import MAX_OFFSET
 from youcpu.kernel.vfs.iov_iter import MAX_RW_COUNT, IovIter, check_range, import_iovec
 from youcpu.kernel.vfs.transfer import (
     CHUNK,
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 
 def _one(task: Task, buf: int, count: int) -> IovIter:
-    if count >> 63:
-        raise KernelError(Errno.EINVAL)
     check_range(buf, count)
     return IovIter(task, [(buf, min(count, MAX_RW_COUNT))])
 
@@ -92,6 +91,13 @@ def _positional(file: File, offset: int) -> None:
         raise KernelError(Errno.ESPIPE)
 
 
+def _at(file: File, into: IovIter, offset: int) -> IovIter:
+    """rw_verify_area(): no byte lies beyond the largest offset. Raises EINVAL."""
+    if offset + into.left > MAX_OFFSET and not file.unsigned_offset:
+        raise KernelError(Errno.EINVAL)
+    return into
+
+
 @syscall(17)
 def pread64(task: Task, fd: Fd, buf: ReadBuffer, count: Size, offset: Long) -> Long:
     if offset < 0:
@@ -99,7 +105,7 @@ def pread64(task: Task, fd: Fd, buf: ReadBuffer, count: Size, offset: Long) -> L
     file = task.files.get(fd)
     _positional(file, offset)
     readable_file(task, fd)
-    if count <= CHUNK:
+    if count <= CHUNK and offset + count <= MAX_OFFSET:
         check_range(buf, count)
         data = file.pread(count, offset)
         try:
@@ -107,7 +113,7 @@ def pread64(task: Task, fd: Fd, buf: ReadBuffer, count: Size, offset: Long) -> L
             return len(data)
         except KernelError:
             pass
-    return vfs_read(file, _one(task, buf, count), offset)
+    return vfs_read(file, _at(file, _one(task, buf, count), offset), offset)
 
 
 @syscall(18)
@@ -117,7 +123,7 @@ def pwrite64(task: Task, fd: Fd, buf: WriteBuffer, count: Size, offset: Long) ->
     file = task.files.get(fd)
     _positional(file, offset)
     writable_file(task, fd)
-    return vfs_write(task, file, _one(task, buf, count), offset)
+    return vfs_write(task, file, _at(file, _one(task, buf, count), offset), offset)
 
 
 @syscall(295)
@@ -129,7 +135,7 @@ def preadv(
     file = task.files.get(fd)
     _positional(file, pos_l)
     readable_file(task, fd)
-    return vfs_read(file, import_iovec(task, iov, iovcnt), pos_l)
+    return vfs_read(file, _at(file, import_iovec(task, iov, iovcnt), pos_l), pos_l)
 
 
 @syscall(296)
@@ -141,7 +147,7 @@ def pwritev(
     file = task.files.get(fd)
     _positional(file, pos_l)
     writable_file(task, fd)
-    return vfs_write(task, file, import_iovec(task, iov, iovcnt), pos_l)
+    return vfs_write(task, file, _at(file, import_iovec(task, iov, iovcnt), pos_l), pos_l)
 
 
 #: RWF_HIPRI, DSYNC, SYNC, NOWAIT, APPEND: nothing here is slow enough for them to matter.

@@ -46,7 +46,8 @@ def _getdents(
         raise KernelError(Errno.ENOTDIR)
     if file.dentry.deleted:
         raise KernelError(Errno.ENOENT)
-    count = min(count, _MAX_BUFFER)
+    # The room left is an int: 2 GiB and more are none.
+    count = min(count, _MAX_BUFFER) if count < 1 << 31 else 0
     parts = []
     used = 0
     position = file.pos

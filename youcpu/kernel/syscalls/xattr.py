@@ -16,10 +16,12 @@ from youcpu.kernel.syscalls.table import syscall
 from youcpu.kernel.vfs.inode import MAY_READ, MAY_WRITE
 from youcpu.kernel.vfs.namei import LOOKUP_FOLLOW, path_lookup
 from youcpu.kernel.vfs.open import check_permission
+from youcpu.kernel.vfs.posix_acl import ACL_DEFAULT, ACL_HEADER, POSIX_ACLS, equivalent_mode
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
     from youcpu.kernel.vfs.dcache import Dentry
+    from youcpu.kernel.vfs.inode import Inode
 
 _NAME_MAX = 255
 _SIZE_MAX = 65536
@@ -50,9 +52,21 @@ def _permission(task: Task, place: Dentry, name: bytes, mask: int) -> None:
     check_permission(task, place, mask)
 
 
+def _check_namespace(inode: Inode, name: bytes) -> None:
+    """xattr_resolve_name(): there is a handler for it. Raises EOPNOTSUPP, EINVAL."""
+    prefix, dot, rest = name.partition(b".")
+    if name in POSIX_ACLS and not inode.is_symlink:
+        return
+    if not dot or prefix not in (b"user", b"trusted", b"security"):
+        raise KernelError(Errno.EOPNOTSUPP)
+    if not rest:
+        raise KernelError(Errno.EINVAL)
+
+
 def _get(task: Task, place: Dentry, name_at: int, value: int, size: int) -> int:
     name = _name(task, name_at)
     _permission(task, place, name, MAY_READ)
+    _check_namespace(place.inode, name)
     data = place.inode.getxattr(name)
     if size:
         if len(data) > size:
@@ -80,8 +94,9 @@ def _set(task: Task, place: Dentry, name_at: int, value: int, size: int, flags: 
         raise KernelError(Errno.E2BIG)
     data = copy_from_user(task, value, size)
     _permission(task, place, name, MAY_WRITE)
-    if name.partition(b".")[0] not in (b"user", b"trusted", b"security"):
-        raise KernelError(Errno.EOPNOTSUPP)
+    _check_namespace(place.inode, name)
+    if name in POSIX_ACLS:
+        return _set_acl(place.inode, name, data)
     exists = name in place.inode.listxattr()
     if exists and flags & XATTR_CREATE:
         raise KernelError(Errno.EEXIST)
@@ -91,10 +106,32 @@ def _set(task: Task, place: Dentry, name_at: int, value: int, size: int, flags: 
     return 0
 
 
+def _set_acl(inode: Inode, name: bytes, data: bytes) -> int:
+    """posix_acl_update_mode(): an ACL of owner, group and others is the mode, nothing is kept.
+
+    Raises EINVAL; EOPNOTSUPP for an ACL that says more than a mode.
+    """
+    if len(data) in (0, ACL_HEADER):
+        # No entries: the ACL that is not there goes.
+        return 0
+    mode = equivalent_mode(data)
+    if name == ACL_DEFAULT:
+        if not inode.is_dir:
+            raise KernelError(Errno.EACCES)
+        raise KernelError(Errno.EOPNOTSUPP)
+    if mode is None:
+        raise KernelError(Errno.EOPNOTSUPP)
+    inode.setattr(mode=inode.mode & 0o7000 | mode)
+    return 0
+
+
 def _remove(task: Task, place: Dentry, name_at: int) -> int:
     name = _name(task, name_at)
     _permission(task, place, name, MAY_WRITE)
+    _check_namespace(place.inode, name)
     if name not in place.inode.listxattr():
+        if name in POSIX_ACLS:
+            return 0
         raise KernelError(Errno.ENODATA)
     place.inode.setxattr(name, None)
     return 0

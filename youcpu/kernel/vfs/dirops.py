@@ -24,6 +24,7 @@ from youcpu.kernel.vfs.fsnotify import (
 from youcpu.kernel.vfs.inode import MAY_EXEC, MAY_READ, MAY_WRITE
 from youcpu.kernel.vfs.namei import Last, lookup_one, path_parent
 from youcpu.kernel.vfs.open import check_create, check_permission, create_file
+from youcpu.kernel.vfs.super import PROC_SUPER_MAGIC
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -46,7 +47,8 @@ def _find(task: Task, last: Last) -> Dentry | None:
     try:
         return lookup_one(task, last.directory, last.name)
     except KernelError as error:
-        if error.errno == Errno.ENOENT:
+        # proc_lookup() fails where others leave a negative entry: nothing is ever made there.
+        if error.errno == Errno.ENOENT and last.directory.inode.sb.magic != PROC_SUPER_MAGIC:
             return None
         raise
 

@@ -39,6 +39,8 @@ FILE_COST = 1024
 #: An entry of a directory being read.
 ENTRY_COST = 256
 MAX_OFFSET = (1 << 63) - 1
+#: Every file system has files as long as this.
+SMALL_OFFSET = 1 << 31
 
 
 class File:
@@ -66,6 +68,8 @@ class File:
     checks_buffer = False
     #: pread, pwrite and lseek make sense.
     seekable = True
+    #: FOP_UNSIGNED_OFFSET: offsets are addresses.
+    unsigned_offset = False
     #: poll(2) waits for it, epoll takes it.
     pollable = False
 
@@ -161,7 +165,9 @@ class File:
         return offset if whence == SEEK_DATA else size
 
     def _seek_to(self, target: int) -> int:
-        if not 0 <= target <= MAX_OFFSET:
+        if not 0 <= target <= MAX_OFFSET or (
+            target > SMALL_OFFSET and target > self.inode.sb.max_bytes()
+        ):
             # The sum wraps around in loff_t, and a negative one is refused as well.
             raise KernelError(Errno.EINVAL)
         self.pos = target

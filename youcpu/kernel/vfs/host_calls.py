@@ -67,6 +67,15 @@ def host_exchange(old_fd: int, old: bytes, new_fd: int, new: bytes) -> None:
         raise OSError(ctypes.get_errno(), "renameat2")
 
 
+def host_fallocate(fd: int, mode: int, offset: int, length: int) -> None:
+    """fallocate(2). Raises OSError."""
+    libc = _libc()
+    if libc is None or not hasattr(libc, "fallocate64"):
+        raise OSError(errno.EOPNOTSUPP, "fallocate")
+    if libc.fallocate64(fd, mode, ctypes.c_int64(offset), ctypes.c_int64(length)) != 0:
+        raise OSError(ctypes.get_errno(), "fallocate")
+
+
 def host_statfs(path: bytes) -> Kstatfs | None:
     """struct statfs of an x86-64 or aarch64 host; None elsewhere."""
     from youcpu.kernel.vfs.super import Kstatfs

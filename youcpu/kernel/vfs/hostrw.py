@@ -28,7 +28,7 @@ from youcpu.kernel.vfs.hostfs import (
 )
 from youcpu.kernel.vfs.hostrw_file import RwFile, RwRegular
 from youcpu.kernel.vfs.inode import DirEntry, Inode, Kstat
-from youcpu.kernel.vfs.super import Kstatfs, SuperBlock
+from youcpu.kernel.vfs.super import Kstatfs, SuperBlock, host_max_bytes
 
 if TYPE_CHECKING:
     from youcpu.kernel.cred import Credentials
@@ -66,6 +66,9 @@ class RwFs(SuperBlock):
         inode.parent, inode.name = parent, name
         inode.take(found)
         return inode
+
+    def max_bytes(self) -> int:
+        return host_max_bytes(self.tree.statfs(b""))
 
     def statfs(self) -> Kstatfs:
         return self.tree.statfs(b"") or super().statfs()
@@ -130,9 +133,15 @@ class RwInode(Inode):
         answer.blksize = self._blksize
         return answer
 
+    def held(self) -> int:
+        """A descriptor of exactly this inode that we have anyway; -1: none."""
+        return -1
+
     def handle(self) -> int:
         """An O_PATH descriptor of exactly this inode, to be closed. Raises KernelError."""
         try:
+            if (held := self.held()) >= 0:
+                return os.dup(held)
             if self.parent is None:
                 return os.dup(self.fs.tree.root_fd)
             directory, name = self.fs.tree.at(self.path())
@@ -193,9 +202,12 @@ class RwInode(Inode):
             act(self.name, fd)
 
     def getxattr(self, name: bytes) -> bytes:
-        if self.is_symlink:
-            raise KernelError(Errno.EOPNOTSUPP)
-        return self.on_host(lambda path: os.getxattr(path, name))
+        if not self.is_symlink:
+            return self.on_host(lambda path: os.getxattr(path, name))
+        assert self.parent is not None
+        with self.parent.directory() as fd:
+            path = b"/proc/self/fd/%d/%s" % (fd, self.name)
+            return os.getxattr(path, name, follow_symlinks=False)
 
     def listxattr(self) -> list[bytes]:
         if self.is_symlink:
@@ -249,15 +261,29 @@ class RwRegularInode(RwRegular, RwInode):
 
     def find(self) -> os.stat_result:
         # A file that is open is asked itself: its name may be gone.
-        return os.fstat(next(iter(self.fds))) if self.fds else super().find()
+        fd = self.held()
+        return os.fstat(fd) if fd >= 0 else super().find()
+
+    def held(self) -> int:
+        return next(iter(self.fds), self.fresh)
 
     def open_host(self, flags: int) -> int:
         """A host descriptor of exactly this file. Raises KernelError."""
         if self.fresh >= 0:
             fd, self.fresh = self.fresh, -1
             return fd
+        held = self.held()
+        if held >= 0 and not self.nlink:
+            return self._reopen(held, flags)
         fd = self.fs.tree.open(self.path(), flags)
         return _checked(fd, self.identity)
+
+    def _reopen(self, held: int, flags: int) -> int:
+        """The file has no name any more: by a descriptor that is open."""
+        try:
+            return os.open(b"/proc/self/fd/%d" % held, flags | os.O_CLOEXEC)
+        except OSError as error:
+            raise host_error(error) from None
 
     def open(self, dentry: Dentry, flags: int, task: Task) -> File:
         return RwFile(dentry, flags)
@@ -326,6 +352,17 @@ class RwDir(RwInode):
         self._give(inode, cred)
         return inode
 
+    def tmpfile(self, mode: int, cred: Credentials) -> Inode:
+        with self.directory() as fd:
+            fresh = os.open(b".", os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600, dir_fd=fd)
+        found = os.fstat(fresh)
+        inode = self.fs.inode(self, b"#%d" % found.st_ino, found)
+        assert isinstance(inode, RwRegularInode)
+        inode.fresh = fresh
+        self._set_new_mode(inode, mode)
+        self._give(inode, cred)
+        return inode
+
     def _set_new_mode(self, inode: RwInode, bits: int) -> None:
         if inode.mode & 0o7777 != bits:
             inode.setattr(mode=bits)
@@ -352,6 +389,12 @@ class RwDir(RwInode):
     def link(self, name: bytes, inode: Inode) -> None:
         assert isinstance(inode, RwInode)
         assert inode.parent is not None
+        if not inode.nlink and (held := inode.held()) >= 0:
+            # O_TMPFILE: it gets its first name.
+            with self.directory() as fd:
+                os.link(b"/proc/self/fd/%d" % held, name, dst_dir_fd=fd, follow_symlinks=True)
+                self._found(name, fd)
+            return
         with inode.parent.directory() as source, self.directory() as fd:
             found = os.stat(inode.name, dir_fd=source, follow_symlinks=False)
             if (found.st_dev, found.st_ino) != inode.identity:

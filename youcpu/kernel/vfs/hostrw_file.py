@@ -6,7 +6,16 @@ import os
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
-from youcpu.abi.fcntl import O_ACCMODE, O_RDONLY, O_WRONLY, SEEK_DATA, SEEK_HOLE
+from youcpu.abi.fcntl import (
+    FALLOC_FL_PUNCH_HOLE,
+    FALLOC_FL_ZERO_RANGE,
+    O_ACCMODE,
+    O_RDONLY,
+    O_RDWR,
+    O_WRONLY,
+    SEEK_DATA,
+    SEEK_HOLE,
+)
 from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE, FrameAllocator
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.mm.page_cache import AddressSpace
@@ -111,6 +120,7 @@ class RwRegular(Inode):
     def truncate(self, size: int) -> None:
         fd, opened = self._writer()
         try:
+            self.mapping.zero_tail(os.fstat(fd).st_size)
             self.truncate_host(fd, size)
         finally:
             if opened:
@@ -130,20 +140,34 @@ class RwRegular(Inode):
         except OSError as error:
             raise host_error(error) from None
         if size < self.size or self.mapping.pages:
-            self.mapping.truncate(size)
+            # A longer file: what mappings wrote behind its old end must not come to light.
+            self.mapping.truncate(min(size, self.size))
         self.size = size
 
     def fallocate(self, mode: int, offset: int, end: int) -> None:
-        if mode:
-            raise KernelError(Errno.EOPNOTSUPP)
+        from youcpu.kernel.vfs.host_calls import host_fallocate
+
+        self.write_back()
         fd, opened = self._writer()
         try:
-            os.posix_fallocate(fd, offset, end - offset)
+            host_fallocate(fd, mode, offset, end - offset)
+            self.size = os.fstat(fd).st_size
+            if mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE):
+                self._zero_cached(offset, end)
         except OSError as error:
             raise host_error(error) from None
         finally:
             if opened:
                 os.close(fd)
+
+    def _zero_cached(self, offset: int, end: int) -> None:
+        """[offset, end) of the file reads as zeros now: cached pages follow."""
+        ram = self.sb.kernel.ram.bytes
+        for index, frame in self.mapping.pages.items():
+            start, stop = max(offset, index << PAGE_SHIFT), min(end, (index + 1) << PAGE_SHIFT)
+            if start < stop:
+                at = (frame << PAGE_SHIFT) + (start & (PAGE_SIZE - 1))
+                ram[at : at + stop - start] = bytes(stop - start)
 
     def __del__(self) -> None:
         self.write_back()
@@ -165,7 +189,8 @@ class RwFile(File):
         access = flags & O_ACCMODE
         # A shared mapping needs to read; a write-only file needs no more than it asks.
         self.fd = self.inode.open_host(access)
-        self.inode.fds[self.fd] = access != O_RDONLY
+        # Access 3 asks for both rights and gives none.
+        self.inode.fds[self.fd] = access in (O_WRONLY, O_RDWR)
 
     def pread(self, count: int, offset: int) -> bytes:
         if self.inode.mapping.dirty:

@@ -104,8 +104,8 @@ def import_iovec(task: Task, address: int, count: int) -> IovIter:
     for base, size in struct.iter_unpack("<QQ", data):
         if size > _SSIZE_MAX:
             raise KernelError(Errno.EINVAL)
-        size = min(size, MAX_RW_COUNT - total)
         check_range(base, size)
+        size = min(size, MAX_RW_COUNT - total)
         total += size
         segments.append((base, size))
     return IovIter(task, segments)

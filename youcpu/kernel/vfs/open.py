@@ -32,6 +32,7 @@ from youcpu.kernel.vfs.namei import (
     lookup_one,
     path_lookup,
 )
+from youcpu.kernel.vfs.super import PROC_SUPER_MAGIC
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -126,7 +127,8 @@ def _create(
         try:
             dentry = lookup_one(task, last.directory, last.name)
         except KernelError as error:
-            if error.errno != Errno.ENOENT:
+            proc = last.directory.inode.sb.magic == PROC_SUPER_MAGIC
+            if error.errno != Errno.ENOENT or proc:
                 raise
             return create_file(task, last, stat.S_IFREG | (mode & 0o7777)), True
     if flags & O_EXCL:

@@ -20,7 +20,7 @@ from youcpu.kernel.errors import KernelError
 from youcpu.kernel.vfs.dcache import follow_up
 from youcpu.kernel.vfs.hostfs import HostFile, HostTree
 from youcpu.kernel.vfs.inode import DirEntry, Inode, Kstat
-from youcpu.kernel.vfs.super import Kstatfs
+from youcpu.kernel.vfs.super import Kstatfs, host_max_bytes
 from youcpu.kernel.vfs.tmpfs import (
     INODE_COST,
     NAME_COST,
@@ -62,6 +62,8 @@ class OverlayFs(TmpFs):
         self._inodes: WeakValueDictionary[tuple[int, int], Inode] = WeakValueDictionary()
         #: Changed host files: they must not be forgotten.
         self._pinned: set[Inode] = set()
+        #: 0: not yet asked for.
+        self._max_bytes = 0
         self.root = self.inode(b"", top)
 
     def inode(self, path: bytes, found: os.stat_result) -> Inode:
@@ -117,6 +119,11 @@ class OverlayFs(TmpFs):
             if isinstance(inode, LowerFile):
                 freed += inode.drop_clean(wanted - freed)
         return freed
+
+    def max_bytes(self) -> int:
+        if not self._max_bytes:
+            self._max_bytes = host_max_bytes(self.tree.statfs(b""))
+        return self._max_bytes
 
     def statfs(self) -> Kstatfs:
         return self.tree.statfs(b"") or super().statfs()

@@ -12,6 +12,7 @@ from youcpu.kernel.vfs import procfs_pages, procfs_status
 from youcpu.kernel.vfs.dcache import Dentry, d_path
 from youcpu.kernel.vfs.inode import DirEntry, Inode
 from youcpu.kernel.vfs.procfs import ProcDir, ProcFile, ProcLink
+from youcpu.kernel.vfs.procfs_mem import ProcMemInode
 from youcpu.kernel.vfs.procfs_pagemap import PagemapInode
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class PidDir(ProcDir):
             self.file(name, content, task, mode)
         for name, (mode, content) in procfs_pages.FILES.items():
             self.file(name, content, task, mode)
+        self.makers[b"mem"] = (8, lambda: ProcMemInode(sb, task))
         self.makers[b"pagemap"] = (8, lambda: PagemapInode(sb, task))
         self.file(b"comm", procfs_status.comm, task, 0o644, procfs_status.set_comm)
 

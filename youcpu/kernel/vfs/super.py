@@ -18,6 +18,11 @@ ANON_INODE_FS_MAGIC = 0x09041934
 OVERLAYFS_SUPER_MAGIC = 0x794C7630
 
 
+#: fs/ext4/super.c ext4_max_size(): so many blocks has a file at most.
+EXT4_SUPER_MAGIC = 0xEF53
+_EXT4_MAX_BLOCKS = (1 << 32) - 1
+
+
 @record
 class Kstatfs:
     """struct statfs; `fsid` as one 64-bit number."""
@@ -33,6 +38,13 @@ class Kstatfs:
     namelen: int
     frsize: int
     flags: int
+
+
+def host_max_bytes(told: Kstatfs | None) -> int:
+    """s_maxbytes of a file system of the host, by what statfs(2) told of it."""
+    if told is not None and told.type == EXT4_SUPER_MAGIC:
+        return _EXT4_MAX_BLOCKS * told.bsize
+    return (1 << 63) - 1
 
 
 class SuperBlock:
@@ -63,6 +75,10 @@ class SuperBlock:
         """A number no other inode of this superblock has."""
         self._next_ino += 1
         return self._next_ino
+
+    def max_bytes(self) -> int:
+        """s_maxbytes: the greatest length of a file."""
+        return (1 << 63) - 1
 
     def sync(self) -> None:
         """Write back what is only in memory, where there is a place for it."""

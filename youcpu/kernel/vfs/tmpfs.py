@@ -11,7 +11,7 @@ from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE, OutOfFrames
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.mm.code_pages import was_written
 from youcpu.kernel.mm.page_cache import AddressSpace
-from youcpu.kernel.vfs.file import DirFile, File
+from youcpu.kernel.vfs.file import SMALL_OFFSET, DirFile, File
 from youcpu.kernel.vfs.inode import DirEntry, Inode
 from youcpu.kernel.vfs.super import TMPFS_MAGIC, SuperBlock
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 #: What our objects take of the host's memory, roughly; charged to guest RAM.
 INODE_COST = 1024
 NAME_COST = 256
-#: MAX_LFS_FILESIZE
-MAX_SIZE = (1 << 63) - 1
 
 
 class TmpFs(SuperBlock):
@@ -230,10 +228,11 @@ class MemFile(MemInode):
         """Write; bytes written. Raises ENOSPC, EFBIG where not one byte could be."""
         if not data:
             return 0
-        if offset + len(data) > MAX_SIZE:
-            if offset >= MAX_SIZE:
+        if offset + len(data) > SMALL_OFFSET:
+            room = self.sb.max_bytes() - offset
+            if room <= 0:
                 raise KernelError(Errno.EFBIG)
-            data = data[: MAX_SIZE - offset]
+            data = data[:room]
         self.before_write()
         missing = self.fs.kmem.reserve + (len(data) >> PAGE_SHIFT) + 2
         missing -= self.mapping.frames.available
@@ -281,7 +280,7 @@ class MemFile(MemInode):
         return frame
 
     def truncate(self, size: int) -> None:
-        if size > MAX_SIZE:
+        if size > SMALL_OFFSET and size > self.sb.max_bytes():
             raise KernelError(Errno.EFBIG)
         self.before_write()
         if size < self.size:

@@ -12,12 +12,14 @@ from elftools.elf.elffile import ELFFile
 
 from youcpu.hardware.cpu import CR3, RAX, RDI, RIP, RSI, RSP
 from youcpu.kernel.errors import KernelError
-from youcpu.kernel.exec.vdso import IMAGE, IMAGE_PAGES
+from youcpu.kernel.exec import vdso
+from youcpu.kernel.exec.vdso import IMAGE_PAGES
 from youcpu.kernel.mm.fault import BadAccess, handle_mm_fault
 from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user
 from youcpu.kernel.syscalls.table import SYSCALLS
 from youcpu.machine import Machine, MachineOptions
 
+IMAGE = Path(vdso.IMAGE)
 NAMES = ("clock_gettime", "gettimeofday", "time", "clock_getres", "getcpu")
 NS = 10**9
 EPOCH = 1_700_000_000 * NS + 123_456_789

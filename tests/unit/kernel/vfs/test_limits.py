@@ -35,7 +35,7 @@ def test_data_ends_in_enospc_and_comes_back(small) -> None:  # type: ignore[no-u
 
 
 def test_sparse_files_cost_nothing(small) -> None:  # type: ignore[no-untyped-def]
-    fd = small.open("/tmp/youcpu-sparse", os.O_RDWR | os.O_CREAT)
+    fd = small.open("/dev/shm/youcpu-sparse", os.O_RDWR | os.O_CREAT)
     assert small.call("ftruncate", fd, 1 << 60) == 0
     used = small.kernel.frames.used
     assert small.call("pwrite64", fd, b"end", 3, (1 << 60) - 3) == 3
@@ -45,7 +45,7 @@ def test_sparse_files_cost_nothing(small) -> None:  # type: ignore[no-untyped-de
     assert small.call("lseek", fd, 0, 3) == (1 << 60) - 4096  # SEEK_DATA
     assert small.call("fallocate", fd, 3, 0, 1 << 60) == 0  # punch all
     assert small.call("fallocate", fd, 0, 0, 1 << 50) == -Errno.ENOSPC
-    assert small.call("pwrite64", fd, b"x", 1, (1 << 63) - 1) == -Errno.EFBIG
+    assert small.call("pwrite64", fd, b"x", 1, (1 << 63) - 1) == -Errno.EINVAL
 
 
 @pytest.mark.parametrize("kind", ["mkdir", "symlink", "mknod", "setxattr", "eventfd", "epoll"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 from pathlib import Path
 
 from youcpu.abi.errno import Errno
@@ -13,8 +14,35 @@ def test_only_processes_of_this_machine(machine) -> None:  # type: ignore[no-unt
     numbers = [name for name in machine.listdir("/proc") if name.isdigit()]
     assert numbers == [b"1"]
     assert machine.open(f"/proc/{os.getpid()}/maps") == -Errno.ENOENT
-    assert machine.open("/proc/1/mem") == -Errno.ENOENT
+    assert machine.open(f"/proc/{os.getpid()}/mem") == -Errno.ENOENT
     assert machine.open("/proc/kcore") == -Errno.ENOENT
+
+
+def test_memory_as_a_file(machine) -> None:  # type: ignore[no-untyped-def]
+    fd = machine.open("/proc/self/mem", os.O_RDWR)
+    at = machine.put(b"before")
+    assert machine.call("pwrite64", fd, b"after!", 6, at) == 6
+    assert machine.get(6, at) == b"after!"
+    assert machine.call("pread64", fd, machine.buffer, 6, at) == 6
+    assert machine.get(6) == b"after!"
+    end = machine.task.mm.areas.after(at).end
+    assert machine.call("pread64", fd, machine.buffer, 8, end - 4) == 4
+    for nowhere in (0, end, 0x7FFF_FFFF_F000, (1 << 63) - 1):
+        assert machine.call("pread64", fd, machine.buffer, 8, nowhere) == -Errno.EIO
+    assert machine.call("lseek", fd, -1, os.SEEK_SET) == -1
+    assert machine.call("read", fd, machine.buffer, 1) == -Errno.EOVERFLOW
+
+
+def test_memory_of_a_process(machine) -> None:  # type: ignore[no-untyped-def]
+    at = machine.put(b"remote")
+    here = machine.put(struct.pack("<QQ", machine.buffer, 100))
+    there = machine.put(struct.pack("<QQQQ", at, 6, 8, 1))
+    assert machine.call("process_vm_readv", 1, here, 1, there, 2, 0) == 6
+    assert machine.get(6) == b"remote"
+    assert machine.call("process_vm_readv", 1, here, 1, there + 16, 1, 0) == -Errno.EFAULT
+    assert machine.call("process_vm_readv", 2, here, 1, there, 1, 0) == -Errno.ESRCH
+    assert machine.call("process_vm_readv", 1, here, 1, there, 1, 1) == -Errno.EINVAL
+    assert machine.call("process_vm_writev", 1, there, 1, here, 1, 0) == 6
 
 
 def test_self_leads_to_the_task(machine) -> None:  # type: ignore[no-untyped-def]
