@@ -181,7 +181,7 @@ class Reclaim:
     def zapped_young(self, frame: int) -> None:
         """An entry with A set is about to go: the page was used, whoever else maps it."""
         page = self.pages.get(frame)
-        if page is not None and page.mapping is not None:
+        if page is not None:
             self._young.add(page)
 
     def touched(self, mm: MM, address: int, write: bool) -> None:
@@ -216,6 +216,8 @@ class Reclaim:
         if write and not area.flags & VM_SHARED and self._needs_frame(mm, frame):
             source = frame or self._cached(area, address)
             self._make_room(source)
+            if entry & PTE_A:
+                self.zapped_young(frame)
         outcome = fault.do_fault(mm, area, address, write)
         self._note(mm, area, address, write)
         if read_in:
