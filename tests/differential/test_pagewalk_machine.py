@@ -120,7 +120,7 @@ def test_the_frame_of_two_processes(youcpu: Run) -> None:
         (["--at", "lunch", "--", "true"], "none of exec, exit"),
         (["--at", "syscall:nothing", "--", "true"], "no system call 'nothing'"),
         (["--at", "insns:0", "--", "true"], "a number from 1 on"),
-        (["--at", "exec"], "want a program"),
+        (["--at", "exec"], "wants a program"),
         (["--diff", "exec", "--", "true"], "two moments"),
         (["--"], "a program to run"),
         (["--pid", "1", "--", "true"], "at once"),

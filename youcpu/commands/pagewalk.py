@@ -56,8 +56,9 @@ def main(argv: list[str]) -> int:
 def _ask(parsed: Parsed, program: list[str]) -> int:
     if program:
         return _ask_program(parsed, program)
-    if parsed.flag("at") or parsed.flag("process"):
-        raise UsageError("--at and --process want a program: -- PROGRAM [ARG...]")
+    for name in ("at", "process", "clear-env"):
+        if parsed.flag(name):
+            raise UsageError(f"--{name} wants a program: -- PROGRAM [ARG...]")
     pid = number_of(parsed, "pid")
     # What stands before the addresses: two dumps, one, or none.
     count = 2 if parsed.flag("diff") else 0 if pid is not None else 1
@@ -110,7 +111,7 @@ def _ask_program(parsed: Parsed, words: list[str]) -> int:
     process = number_of(parsed, "process")
     try:
         moments = [parse_moment(text) for text in texts]
-        run = ProgramRun(words, MachineOptions())
+        run = ProgramRun(words, MachineOptions(), parsed.flag("clear-env"))
         try:
             found = [chosen_first(spaces, process) for spaces in run.spaces(moments)]
             return _ask_tables(found[0] if len(found) == 1 else [one[0] for one in found], query)

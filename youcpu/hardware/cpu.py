@@ -432,14 +432,16 @@ class Cpu:
         ):
             return
         try:
-            page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+            code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
         except (OSError, PermissionError):
             return  # refused by the host's policy: run() counts instructions instead
-        page[64 : 64 + 18] = _COUNTER_CODE.replace(b"%s", struct.pack("<Q", self.stop_address))
-        address = ctypes.addressof(ctypes.c_char.from_buffer(page))
-        self._counter = memoryview(page)[:8].cast("q")
-        self._keep.append(page)
-        self._add_hook(uc.HOOK_BLOCK, ctypes.c_void_p(address + 64), data=address)
+        code[:18] = _COUNTER_CODE.replace(b"%s", struct.pack("<Q", self.stop_address))
+        # Not beside the code: a CPU takes stores near the code it runs for changes of it.
+        counter = mmap.mmap(-1, 4096)
+        self._counter = memoryview(counter)[:8].cast("q")
+        self._keep += [code, counter]
+        where, data = (ctypes.addressof(ctypes.c_char.from_buffer(m)) for m in (code, counter))
+        self._add_hook(uc.HOOK_BLOCK, ctypes.c_void_p(where), data=data)
 
     @property
     def stop_address(self) -> int:

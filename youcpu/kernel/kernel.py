@@ -118,6 +118,8 @@ class Kernel:
 
     def leave_mm(self, mm: MM) -> None:
         """An address space goes away: the CPU must not walk its tables any more."""
+        if self.reclaim is not None and self.reclaim.listener is not None:
+            self.reclaim.listener.drain()
         if self.cpu.state[CR3] == mm.cr3:
             self.cpu.state[CR3] = self.kernel_half.root << 12
             self.cpu.flush_tlb()

@@ -27,11 +27,10 @@ ENTRY_AREA_NAMES = ("[IDT]", "[GDT]", "[entry stack]", "[TSS]")
 class ProgramRun:
     """One run of a program that stops at moments; close() ends it."""
 
-    def __init__(self, words: list[str], options: MachineOptions) -> None:
+    def __init__(self, words: list[str], options: MachineOptions, clear_env: bool = False) -> None:
         self.words = words
-        envp = environment([], False)
-        self.path = find_program(words[0], envp, os.fsdecode(options.rootfs))
-        self.envp = envp
+        self.envp = environment([], clear_env)
+        self.path = find_program(words[0], self.envp, os.fsdecode(options.rootfs))
         self.machine = Machine(options)
         #: The one that ran at the moment reached last.
         self.task: Task | None = None

@@ -35,6 +35,7 @@ OPTIONS = [
     Option("--pid", "A live process of the host.", "PID"),
     Option("--at", "exec, exit (default), syscall:NAME[:N], symbol:NAME[:N], insns:N.", "MOMENT"),
     Option("--process", "The process of PROGRAM's that is asked (the one that ran).", "PID"),
+    Option("--clear-env", "PROGRAM starts with an empty environment."),
     Option("--ranges", "Merged ranges with their rights (default)."),
     Option("--leaves", "Every page."),
     Option("--stats", "Tables, pages by size, memory spent on tables."),

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 #: One instruction may touch this many pages and more at once (code, operands, across borders).
 LEAST_FRAMES = 16
+#: With swap full and so few pages of files left, programs would only read them again and again
+#: (file_is_tiny of mm/vmscan.c): memory is out.
+LEAST_FILE_PAGES = 8
 #: Frames that held code are used again only after the CPU dropped its translations: so many
 #: at a time.
 QUARANTINE = 2048
@@ -159,7 +162,7 @@ class Reclaim:
         self._young: set[Page] = set()
         self._slot_keys: dict[int, int] = {}
         self._file_keys: dict[AddressSpace, dict[int, int]] = {}
-        self._keys = 0
+        self._keys = self._file_pages = 0
         frames.on_free = self._page_freed
         swap.on_free = self._slot_freed
 
@@ -178,7 +181,7 @@ class Reclaim:
     def zapped_young(self, frame: int) -> None:
         """An entry with A set is about to go: the page was used, whoever else maps it."""
         page = self.pages.get(frame)
-        if page is not None and page.mapping is not None:
+        if page is not None:
             self._young.add(page)
 
     def touched(self, mm: MM, address: int, write: bool) -> None:
@@ -213,6 +216,8 @@ class Reclaim:
         if write and not area.flags & VM_SHARED and self._needs_frame(mm, frame):
             source = frame or self._cached(area, address)
             self._make_room(source)
+            if entry & PTE_A:
+                self.zapped_young(frame)
         outcome = fault.do_fault(mm, area, address, write)
         self._note(mm, area, address, write)
         if read_in:
@@ -243,6 +248,7 @@ class Reclaim:
         frame = mapping.frame(index)
         page = self._add(frame, index, self._file_key(mapping, index))
         page.mapping, page.inode = mapping, ref(inode)
+        self._file_pages += 1
         self._young.add(page)
         self.counts.file_reads += 1
         return True
@@ -341,6 +347,8 @@ class Reclaim:
         if self.listener is not None and kept in self.pages:
             self.listener.kept(self.pages[kept])
         while len(self.pages) >= self.limit:
+            if not self.swap.free and self._file_pages <= LEAST_FILE_PAGES:
+                raise OutOfFrames
             for page in self.policy.candidates(self):
                 if page.frame != kept and self._evict(page):
                     break
@@ -425,6 +433,7 @@ class Reclaim:
     def _leave(self, page: Page) -> None:
         """It does not count any more."""
         del self.pages[page.frame]
+        self._file_pages -= page.mapping is not None
         self._young.discard(page)
         self.policy.remove(page)
 

@@ -1,0 +1,73 @@
+"""Exact output of fork-tree: golden files, the README's example, its picture.
+
+The family of fixtures/family is a static binary, so the figures are the same on every host.
+`--update-golden` writes the golden files, the README's output and the picture anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+from running import Run
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = Path(__file__).parent / "processes"
+FAMILY = "fixtures/family/family"
+PICTURE = "docs/pictures/fork-tree.svg"
+CASES: dict[str, tuple[str, ...]] = {
+    "tree": (),
+    "cow": ("--cow",),
+    "frames": ("--frames",),
+    "json": ("--json", "--cow", "--frames"),
+    "chrome": ("--format", "chrome-trace"),
+    "color": ("--color", "always", "--cow"),
+}
+EXAMPLE = re.compile(r"^```console\n\$ youcpu (fork-tree .*)\n((?:.*\n)*?)```$", re.MULTILINE)
+
+
+def report(youcpu: Run, *options: str) -> str:
+    words = ("--epoch", "0", "--clear-env", "-o", "-", *options, "--", FAMILY)
+    done = youcpu("fork-tree", *words, cwd=ROOT)
+    assert done.returncode == 0
+    text: str = done.stdout.decode()
+    return text
+
+
+def test_the_binary_is_the_one_of_the_checksum() -> None:
+    told = (ROOT / "fixtures/family/SHA256SUMS").read_text().split()[0]
+    assert hashlib.sha256((ROOT / FAMILY).read_bytes()).hexdigest() == told
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_golden(name: str, youcpu: Run, pytestconfig: pytest.Config) -> None:
+    text = report(youcpu, *CASES[name])
+    path = GOLDEN / f"{name}.txt"
+    if pytestconfig.getoption("--update-golden"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+def test_readme_example(youcpu: Run, pytestconfig: pytest.Config) -> None:
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    ((line, output),) = EXAMPLE.findall(text)
+    done = youcpu(*line.split(), cwd=ROOT)
+    real = (done.stdout + done.stderr).decode()
+    if pytestconfig.getoption("--update-golden"):
+        text = text.replace(f"$ youcpu {line}\n{output}```", f"$ youcpu {line}\n{real}```")
+        readme.write_text(text)
+    else:
+        assert output == real
+
+
+def test_readme_picture(youcpu: Run, pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    drawn = tmp_path / "tree.svg"
+    report(youcpu, "--svg", str(drawn))
+    if pytestconfig.getoption("--update-golden"):
+        (ROOT / PICTURE).write_text(drawn.read_text())
+    assert (ROOT / PICTURE).read_text() == drawn.read_text()
+    assert PICTURE in (ROOT / "README.md").read_text()
