@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from youcpu.abi.args import Addr, HexULong, Int
-from youcpu.abi.args_file import Path, UmountFlags
+from youcpu.abi.args_file import Path, PathOrNull, UmountFlags
 from youcpu.abi.args_io import CString
 from youcpu.abi.errno import Errno
 from youcpu.kernel.errors import KernelError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @syscall(165, partial="always EPERM")
 def mount(
-    task: Task, dev_name: CString, dir_name: Path, type_: CString, flags: HexULong, data: Addr
+    task: Task, dev_name: PathOrNull, dir_name: Path, type_: CString, flags: HexULong, data: Addr
 ) -> Int:
     raise KernelError(Errno.EPERM)
 
