@@ -20,7 +20,7 @@ from youcpu.kernel.exec.stages import stage_sink
 from youcpu.kernel.kernel import Kernel
 from youcpu.kernel.mm.paging_limits import PagingLimits
 from youcpu.kernel.rlimit import RLIMIT_STACK, Rlimits
-from youcpu.kernel.sched import make_policy
+from youcpu.kernel.sched import Deadlock, make_policy
 from youcpu.kernel.sched.policy import Tunables
 from youcpu.kernel.syscalls import load_all
 from youcpu.kernel.task import RUNNING, Task, ThreadGroup
@@ -205,7 +205,12 @@ class Machine:
         if self.options.timeout_s is not None:
             self._deadline = time.monotonic() + self.options.timeout_s
         self.kernel.scheduler.on_slice = self._check_time
-        self.kernel.scheduler.run()
+        try:
+            self.kernel.scheduler.run()
+        except Deadlock:
+            # What a program left behind asleep does not keep its user waiting.
+            if self.kernel.init_status is None:
+                raise
         status = self.kernel.init_status
         assert status is not None
         return status

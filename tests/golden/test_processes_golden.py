@@ -32,7 +32,7 @@ def report(youcpu: Run, *options: str) -> str:
     words = ("--epoch", "0", "--clear-env", "-o", "-", *options, "--", FAMILY)
     done = youcpu("fork-tree", *words, cwd=ROOT)
     assert done.returncode == 0
-    text: str = done.stdout.decode()
+    text: str = done.stdout.decode().replace(str(ROOT), "ROOT")
     return text
 
 

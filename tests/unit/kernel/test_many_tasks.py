@@ -107,3 +107,15 @@ def test_every_frame_is_back(command: str, capfd: pytest.CaptureFixture[str]) ->
         pytest.skip("bash is not installed")
     run(bash, "-c", command)
     capfd.readouterr()
+
+
+def test_a_sleeper_left_behind_does_not_hang_the_run(capfd: pytest.CaptureFixture[str]) -> None:
+    sh = shutil.which("sh")
+    if sh is None:
+        pytest.skip("sh is not installed")
+    machine = Machine(MachineOptions(memory=256 << 20, epoch_ns=0, timeout_s=60))
+    words = [os.fsencode(sh), b"-c", b"sleep infinity & echo done; exit 4"]
+    machine.execute(words[0], words, [b"PATH=/usr/bin:/bin"])
+    assert machine.run() == 4 << 8
+    machine.close()
+    assert capfd.readouterr().out == "done\n"

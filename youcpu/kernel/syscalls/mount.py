@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from youcpu.abi.args import Addr, Int, ULong
-from youcpu.abi.args_file import Path
+from youcpu.abi.args import Addr, HexULong, Int
+from youcpu.abi.args_file import Path, UmountFlags
+from youcpu.abi.args_io import CString
 from youcpu.abi.errno import Errno
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.syscalls.table import syscall
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
 
 
 @syscall(165, partial="always EPERM")
-def mount(task: Task, dev_name: Addr, dir_name: Path, type_: Addr, flags: ULong, data: Addr) -> Int:
+def mount(
+    task: Task, dev_name: CString, dir_name: Path, type_: CString, flags: HexULong, data: Addr
+) -> Int:
     raise KernelError(Errno.EPERM)
 
 
 @syscall(166, partial="always EPERM")
-def umount2(task: Task, name: Path, flags: Int) -> Int:
+def umount2(task: Task, name: Path, flags: UmountFlags) -> Int:
     raise KernelError(Errno.EPERM)
 
 

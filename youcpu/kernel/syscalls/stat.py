@@ -31,7 +31,10 @@ from youcpu.abi.stat import (
     STATX_ATTR_MOUNT_ROOT,
     STATX_BASIC_STATS,
     STATX_BTIME,
+    STATX_CTIME,
     STATX_MNT_ID,
+    STATX_MNT_ID_UNIQUE,
+    STATX_MTIME,
 )
 from youcpu.abi.structs import Stat, Statfs, Statx
 from youcpu.kernel.errors import KernelError
@@ -46,6 +49,9 @@ if TYPE_CHECKING:
     from youcpu.kernel.vfs.super import SuperBlock
 
 _NS = 1_000_000_000
+_CHANGE_TIMES = STATX_MTIME | STATX_CTIME
+#: fs/namespace.c: numbers of mounts that are never used again begin here (Linux 6.8).
+MNT_UNIQUE_ID_OFFSET = 1 << 31
 
 
 def _cp_new_stat(task: Task, address: int, kstat: Kstat) -> int:
@@ -126,15 +132,15 @@ def statx(
         raise KernelError(Errno.EINVAL)
     place = lookup_at(task, dfd, _path(path, flags), flags)
     kstat = place.inode.getattr()
-    birth = kstat.btime
-    if birth is None and mask & STATX_BTIME:
-        birth = place.inode.birth_ns()
-    # The mount is told whether asked for or not (Linux 5.8).
-    known = STATX_BASIC_STATS | STATX_MNT_ID
-    if birth is not None:
-        known |= STATX_BTIME
+    birth = None
+    if mask & STATX_BTIME:
+        birth = place.inode.birth_ns() if kstat.btime is None else kstat.btime
+    if place.inode.sb.multigrain and not mask & _CHANGE_TIMES:
+        # fill_mg_cmtime(): to ask for these times costs the file system something.
+        kstat.mtime = kstat.ctime = 0
+    mount = task.kernel.vfs.mount_id(place)
     found = Statx(
-        known,
+        _statx_known(place, mask, birth is not None),
         kstat.blksize,
         STATX_ATTR_MOUNT_ROOT if place.parent is None else 0,
         kstat.nlink,
@@ -153,10 +159,18 @@ def statx(
         os.minor(kstat.rdev),
         os.major(kstat.dev),
         os.minor(kstat.dev),
-        task.kernel.vfs.mount_id(place),
+        mount + (MNT_UNIQUE_ID_OFFSET if mask & STATX_MNT_ID_UNIQUE else 0),
     )
     copy_to_user(task, buffer, found.pack())
     return 0
+
+
+def _statx_known(place: Dentry, mask: int, birth: bool) -> int:
+    """stx_mask: the mount is told whether asked for or not (Linux 5.8)."""
+    known = STATX_BASIC_STATS | (STATX_BTIME if birth else 0)
+    if place.inode.sb.multigrain and not mask & _CHANGE_TIMES:
+        known &= ~_CHANGE_TIMES
+    return known | (mask & STATX_MNT_ID_UNIQUE or STATX_MNT_ID)
 
 
 def _do_readlinkat(task: Task, dfd: int, path: bytes, buffer: int, size: int) -> int:

@@ -46,7 +46,7 @@ class RwFs(SuperBlock):
         self.tree = StrictHostTree(path)
         found = os.fstat(self.tree.root_fd)
         super().__init__(kernel, "host", found.st_dev, 0)
-        self.revalidate = True
+        self.revalidate = self.multigrain = True
         self.pool: HostFdPool = kernel.vfs.host_fds
         self._inodes: WeakValueDictionary[tuple[int, int], RwInode] = WeakValueDictionary()
         self.root = self.inode(None, b"", found)

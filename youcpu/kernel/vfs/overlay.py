@@ -57,6 +57,7 @@ class OverlayFs(TmpFs):
         super().__init__(kernel, "overlay", top.st_dev)
         self.tree = tree
         self.read_only = read_only
+        self.multigrain = not read_only
         self.pool = kernel.vfs.host_fds
         self._next_ino = FIRST_NEW_INO
         self._inodes: WeakValueDictionary[tuple[int, int], Inode] = WeakValueDictionary()

@@ -62,6 +62,8 @@ class SuperBlock:
         self.revalidate = False
         #: What stat(2) recommends for I/O.
         self.blksize = 4096
+        #: FS_MGTIME: statx(2) tells times of change only where they are asked for.
+        self.multigrain = False
         #: MS_NOEXEC
         self.noexec = False
         # Numbers of pipes and the like look as on a running system: five digits.

@@ -40,6 +40,7 @@ class TmpFs(SuperBlock):
     def __init__(self, kernel: Kernel, name: str, dev: int, magic: int = TMPFS_MAGIC) -> None:
         super().__init__(kernel, name, dev, magic)
         self.kmem = kernel.vfs.kmem
+        self.multigrain = True
 
     def charge(self, size: int) -> None:
         """Raises ENOSPC."""

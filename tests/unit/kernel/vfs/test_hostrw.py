@@ -97,3 +97,14 @@ def test_names_of_attributes_have_a_namespace(machine, name: str, errno: Errno) 
     machine.write_file("/tmp/youcpu-file", b"")
     assert machine.call("getxattr", "/tmp/youcpu-file", name, machine.buffer, 10) == -errno
     assert machine.call("removexattr", "/tmp/youcpu-file", name) == -errno
+
+
+@pytest.mark.parametrize(
+    ("mask", "known"),
+    [(0, 0x173F), (0x7FF, 0x17FF), (0x40, 0x17FF), (0x4000, 0x473F), (0x47FF, 0x47FF)],
+)
+def test_statx_tells_what_is_asked_for(machine, mask: int, known: int) -> None:  # type: ignore[no-untyped-def]
+    """As Linux 6.18 answers on ext4."""
+    machine.write_file("/tmp/youcpu-file", b"")
+    assert machine.call("statx", AT_FDCWD, "/tmp/youcpu-file", 0, mask, machine.buffer) == 0
+    assert struct.unpack_from("<I", machine.get(256))[0] == known
