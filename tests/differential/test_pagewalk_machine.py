@@ -132,6 +132,14 @@ def test_wrong_usage(youcpu: Run, words: list[str], reason: str) -> None:
     assert reason in result.stderr.decode()
 
 
+def test_a_page_in_swap_is_shown_as_such(youcpu: Run) -> None:
+    few = ("--ram", "400k", "--swap", "4M", "--page-replacement", "fifo")
+    stats = json.loads(youcpu("pagewalk", "--stats", "--json", *few, "--", "ls", "/").stdout)
+    assert stats["stats"][0]["swapped"] > 5
+    changes = youcpu("pagewalk", *few, "--diff", "symbol:setlocale", "exit", "--", "ls", "/")
+    assert b", in swap" in changes.stdout, changes.stderr
+
+
 def test_bad_programs(youcpu: Run) -> None:
     result = youcpu("pagewalk", "--", "/no/such/program")
     assert (result.returncode, result.stdout) == (1, b"")

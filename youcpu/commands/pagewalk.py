@@ -56,7 +56,7 @@ def main(argv: list[str]) -> int:
 def _ask(parsed: Parsed, program: list[str]) -> int:
     if program:
         return _ask_program(parsed, program)
-    for name in ("at", "process", "clear-env"):
+    for name in ("at", "process", "clear-env", "ram", "swap", "page-replacement"):
         if parsed.flag(name):
             raise UsageError(f"--{name} wants a program: -- PROGRAM [ARG...]")
     pid = number_of(parsed, "pid")
@@ -95,6 +95,7 @@ def _ask_process(pid: int, query: Query) -> int:
 
 
 def _ask_program(parsed: Parsed, words: list[str]) -> int:
+    from youcpu.commands._exec.paging import paging_limits
     from youcpu.commands._pagewalk.machine import ProgramRun, chosen_first
     from youcpu.launch import Failure
     from youcpu.machine import MachineOptions
@@ -111,7 +112,8 @@ def _ask_program(parsed: Parsed, words: list[str]) -> int:
     process = number_of(parsed, "process")
     try:
         moments = [parse_moment(text) for text in texts]
-        run = ProgramRun(words, MachineOptions(), parsed.flag("clear-env"))
+        options = MachineOptions(paging=paging_limits(parsed))
+        run = ProgramRun(words, options, parsed.flag("clear-env"))
         try:
             found = [chosen_first(spaces, process) for spaces in run.spaces(moments)]
             return _ask_tables(found[0] if len(found) == 1 else [one[0] for one in found], query)
