@@ -26,13 +26,20 @@ def bindings(process: Process) -> list[Binding]:
     """What every undefined symbol of every object binds to."""
     scope = search_scope(process)
     found: list[Binding] = []
-    stands_in = process.program.procedure_addresses()
+    addresses = process.program.procedure_addresses()
+    stands_in = {
+        (reference.name, reference.version)
+        for reference in process.program.references()
+        if reference.name in addresses
+    }
     for user in scope:
         assert user.object is not None
         order = [user, *scope] if user.object.symbolic else scope
         for reference in user.object.references():
             target = lookup(reference, order)
-            by_address = reference.name in stands_in and user is not process.main
+            # The program's undefined symbol with an address serves its own version only.
+            wanted = (reference.name, reference.version)
+            by_address = wanted in stands_in and user is not process.main
             if by_address and reference.name in user.object.address_references():
                 target = process.main
             found.append(Binding(user, reference, target))
