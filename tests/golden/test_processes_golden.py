@@ -36,6 +36,12 @@ def report(youcpu: Run, *options: str) -> str:
     return text
 
 
+def squeezed(text: str) -> str:
+    """Columns behind a path move with its length: spaces of such lines count once."""
+    lines = text.splitlines()
+    return "\n".join(" ".join(line.split()) if "ROOT" in line else line for line in lines)
+
+
 def test_the_binary_is_the_one_of_the_checksum() -> None:
     told = (ROOT / "fixtures/family/SHA256SUMS").read_text().split()[0]
     assert hashlib.sha256((ROOT / FAMILY).read_bytes()).hexdigest() == told
@@ -48,7 +54,7 @@ def test_golden(name: str, youcpu: Run, pytestconfig: pytest.Config) -> None:
     if pytestconfig.getoption("--update-golden"):
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-    assert text == path.read_text()
+    assert squeezed(text) == squeezed(path.read_text())
 
 
 def test_readme_example(youcpu: Run, pytestconfig: pytest.Config) -> None:
