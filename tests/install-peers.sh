@@ -10,4 +10,4 @@ if [ -n "$missing" ]; then
     apt-get update -qq
     apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 $packages >/dev/null
 fi
-"$(dirname "$0")/fetch-kernel.sh"
+"$(dirname "$0")/fetch-kernel.sh" || echo "no kernel: the tests that boot one are skipped"

@@ -73,7 +73,7 @@ def unpack_kernel(image: BzImage) -> KernelImage:
 
 
 def read_symbols(kernel: KernelImage, path: str, system_map: str | None = None) -> KernelSymbols:
-    """Of `system_map` where it is named; else of the image itself; else of the System.map beside it.
+    """Of `system_map` where it is named, else of the image itself, else of a System.map beside it.
 
     Raises OSError, FormatError.
     """
