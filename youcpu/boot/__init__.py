@@ -1,1 +1,1 @@
-"""Booting: what puts a guest into an empty machine, and what follows it on its way."""
+"""A boot: a PC with firmware and a disk, or with a Linux kernel, watched from its start on."""
