@@ -12,7 +12,7 @@ from youcpu.boot.modes import Look, look
 from youcpu.hardware import descriptors as d
 from youcpu.hardware import interrupts as trap
 from youcpu.hardware.board import Board
-from youcpu.hardware.cpu import CR2, CS
+from youcpu.hardware.cpu import CS
 from youcpu.hardware.delivery import Delivery, Kind, Mode
 from youcpu.hardware.descriptors import SegmentDescriptor
 from youcpu.hardware.paging import canonical
@@ -79,7 +79,9 @@ class Diagnosis:
         """The sentence and the lines of a triple fault. `reason`: of the first, where known."""
         first = attempts[0]
         now = look(self.cpu)
-        where, instruction = self.place(first.before.cs, first.before.rip, now.bits)
+        at = first.cause.instruction
+        ip = first.before.rip if at is None else at
+        where, instruction = self.place(first.before.cs, ip, now.bits)
         details = [instruction]
         cause = first.cause
         name = exception_name(cause.vector, cause.error_code)
@@ -156,7 +158,7 @@ class Diagnosis:
         address = self.cpu.state[CS + 1] + delivery.before.rip & _MASK64
         code, text = self.instruction(address, now.bits)
         if vector == trap.PAGE_FAULT:
-            return self._page_fault(self.cpu.state[CR2], error)
+            return self._page_fault(self.board.silicon.fault_address, error, address)
         if vector in _SELECTOR_FAULTS:
             selector = error & 0xFFFC
             if error & 2:
@@ -170,11 +172,13 @@ class Diagnosis:
             return "the divisor is 0, or the quotient too large", []
         return TITLES.get(vector, "exception"), []
 
-    def _page_fault(self, address: int, error: int) -> tuple[str, list[Detail]]:
+    def _page_fault(
+        self, address: int, error: int, ip: int
+    ) -> tuple[str, list[Detail]]:
         found = self.memory.walk(address)
         details = [Detail("CR2", f"{address:#x}")]
         details += [_step_detail(step) for step in walk_steps(found)]
-        access = "fetch" if error & _FETCH else "write" if error & _W else "read"
+        access = "fetch" if error & _FETCH or address == ip else "write" if error & _W else "read"
         user = "ring 3" if error & _U else "ring 0"
         lead = f"{access} of {address:#x} in {user}"
         if error & _RESERVED:

@@ -126,7 +126,10 @@ class Watch:
         load_segment(state, CS, before.cs, before.cs_base, before.cs_limit, before.cs_flags)
         state[RIP] = refused.ip
         board.cpu.flush_code()
-        board.silicon.raise_exception(13, refused.error_code)
+        silicon = board.silicon
+        silicon.raise_exception(13, refused.error_code)
+        if silicon.shutdown is not None:
+            board.end(Ending(End.SHUTDOWN, "", tuple(silicon.shutdown)))
 
     def _look_for_loop(self) -> None:
         """`jmp $` does nothing until an interrupt comes: as HLT, but the end without one."""
