@@ -152,6 +152,10 @@ class Silicon:
         """Deliver an external interrupt: between two runs, while `interruptible`."""
         self._deliver(Cause(vector, Kind.EXTERNAL))
 
+    def raise_exception(self, vector: int, error_code: int | None) -> None:
+        """An exception that Unicorn did not see (hardware/control_registers.py)."""
+        self._exception(vector, error_code)
+
     def _deliver(self, cause: Cause) -> None:
         state = self.state
         state[HFLAGS] &= ~HF_INHIBIT_IRQ
