@@ -100,6 +100,8 @@ class ThreadGroup:
         self.started_by_user = False
         #: PR_SET_CHILD_SUBREAPER
         self.subreaper = False
+        #: How willingly it dies when memory is out, and the lowest that it may set itself.
+        self.oom_score_adj = self.oom_score_adj_min = 0
         #: Signal of a job-control stop, 0: it runs.
         self.stop_signal = 0
         #: What wait(2) has not told yet: "stopped", "continued" or nothing.
