@@ -14,6 +14,7 @@ from youcpu.kernel.entry import Entry
 from youcpu.kernel.exec.vdso import Vdso
 from youcpu.kernel.exit import notify_job_control
 from youcpu.kernel.futex import Futexes
+from youcpu.kernel.ipc.namespace import IpcNamespace
 from youcpu.kernel.kernel_half import KernelHalf
 from youcpu.kernel.mm.mm import MM
 from youcpu.kernel.probes import Probes
@@ -71,6 +72,7 @@ class Kernel:
         self.init = ThreadGroup(1, Credentials.of(0, 0), Rlimits())
         self.groups[1] = self.init
         self.futexes = Futexes()
+        self.ipc = IpcNamespace()
         #: Foreground process group of the controlling terminal, and its session.
         self.foreground_pgid = self.terminal_sid = 0
         self.hostname = b"youcpu"

@@ -92,6 +92,8 @@ class ThreadGroup:
         #: ITIMER_REAL, VIRTUAL, PROF: (timer, interval in ns).
         self.itimers: dict[int, tuple[Timer, int]] = {}
         self.posix_timers: dict[int, Any] = {}
+        #: Semaphore sets in which the process has something to undo.
+        self.sem_undo: list[Any] = []
         self.minor_faults = self.major_faults = 0
         #: Ids that decide who may signal the process.
         self.leader_cred: Credentials = cred
