@@ -15,6 +15,7 @@ from youcpu.hardware.cpu import CR3, RIP
 from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE
 from youcpu.hardware.paging import PTE_A
 from youcpu.hardware.references import CODE, CROSSES, ReferenceRing
+from youcpu.kernel.mm.mm import TASK_SIZE
 from youcpu.kernel.mm.page_table import entry_frame
 
 if TYPE_CHECKING:
@@ -124,16 +125,20 @@ class ReferenceRecorder:
         if not entry & CODE:
             page = pages.get(number)
             found = [page]
-            if entry & CROSSES and page is not None:
-                found += [self._young_page(mm, end) for end in self._ends(mm, page)]
+            if entry & CROSSES:
+                found += [self._young_page(mm, end) for end in self._ends(mm, number)]
         else:
             found = [self._page_at(mm, number << PAGE_SHIFT)]
             if entry & CROSSES:
                 found.append(self._page_at(mm, number + 1 << PAGE_SHIFT))
         return [page.key for page in found if page is not None]
 
-    def _ends(self, mm: MM, page: Page) -> list[int]:
-        """Where the page ends, at each place where this address space has it."""
+    def _ends(self, mm: MM, frame: int) -> list[int]:
+        """Where a frame ends, at each address where this address space has it."""
+        page = self.reclaim.pages.get(frame)
+        if page is None:  # the page of zeros, or of a file in memory
+            entries = mm.page_table.entries(0, TASK_SIZE)
+            return [at + PAGE_SIZE for at, _, entry in entries if entry_frame(entry) == frame]
         return [
             one.area.start + (page.index + 1 - one.area.pgoff << PAGE_SHIFT)
             for one in self.reclaim.mappings(page)

@@ -39,8 +39,13 @@ class Simulation:
             USED: self.use, FREED: self.remove, KEPT: self.fixed.add, REFUSED: self.fixed.add,
             BORN: self.bear, COLD: self.cool,
         }  # fmt: skip
+        arrival, use_again = self.arrival, self.used.add
         for event in events:
-            on[event & KIND](event >> KIND_BITS)
+            key = event >> KIND_BITS
+            if not event & KIND and key in arrival:  # nearly all
+                use_again(key)
+            else:
+                on[event & KIND](key)
         return self
 
     def use(self, key: int) -> None:
