@@ -118,10 +118,17 @@ class Kernel:
         """An unnamed tmpfs file for a shared anonymous mapping: shmem_zero_setup()."""
         return self.vfs.shmem_file(task, size)
 
+    def activate_mm(self, mm: MM) -> None:
+        """The current task has another address space: the CPU walks its tables from now on."""
+        if self.reclaim is not None:
+            self.reclaim.before_change()
+        self.cpu.state[CR3] = mm.cr3
+        self.cpu.flush_tlb()
+
     def leave_mm(self, mm: MM) -> None:
         """An address space goes away: the CPU must not walk its tables any more."""
-        if self.reclaim is not None and self.reclaim.listener is not None:
-            self.reclaim.listener.drain()
+        if self.reclaim is not None:
+            self.reclaim.before_change()
         if self.cpu.state[CR3] == mm.cr3:
             self.cpu.state[CR3] = self.kernel_half.root << 12
             self.cpu.flush_tlb()
