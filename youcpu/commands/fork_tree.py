@@ -44,8 +44,6 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     if "--live" in argv:
         return _live(argv)
-    from youcpu.launch import Failure, complain
-
     try:
         parsed = parse(argv, OPTIONS, interspersed=False)
         if parsed.flag("help"):
@@ -53,9 +51,17 @@ def main(argv: list[str]) -> int:
             return 0
         if not parsed.operands:
             raise UsageError("which program?")
-        return _run(parsed)
+        return _checked(parsed)
     except UsageError as error:
         return usage_error(NAME, error)
+
+
+def _checked(parsed: Parsed) -> int:
+    """Raises UsageError."""
+    from youcpu.launch import Failure, complain
+
+    try:
+        return _run(parsed)
     except Failure as failure:
         complain(NAME, str(failure))
         return failure.code

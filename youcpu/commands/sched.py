@@ -40,8 +40,6 @@ SHELL = b"/bin/sh"
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from youcpu.launch import Failure, complain
-
     try:
         parsed = parse(argv, OPTIONS)
         if parsed.flag("help"):
@@ -51,9 +49,17 @@ def main(argv: list[str]) -> int:
             raise UsageError(f"{parsed.operands[0]}: commands are given by -c")
         if not parsed.values("command"):
             raise UsageError("which commands? -c CMD for each")
-        return _run(parsed)
+        return _checked(parsed)
     except UsageError as error:
         return usage_error(NAME, error)
+
+
+def _checked(parsed: Parsed) -> int:
+    """Raises UsageError."""
+    from youcpu.launch import Failure, complain
+
+    try:
+        return _run(parsed)
     except Failure as failure:
         complain(NAME, str(failure))
         return failure.code
