@@ -1,4 +1,4 @@
-"""Machine code as assembly, with symbols; in bits and in fields, too.
+"""Machine code as assembly, with symbols, in bits, in fields.
 
 Stage: file
 """
@@ -23,7 +23,9 @@ OPTIONS = [
     Option("--section", "Only sections of this name; may be repeated.", "NAME", many=True),
     Option("--start", "First address.", "ADDRESS"),
     Option("--stop", "Address after the last.", "ADDRESS"),
-    Option("--mode", "Bits of the code of --hex: 64 (default), 32 or 16.", "BITS"),
+    Option(
+        "--mode", "Bits of the code of --hex: 64 (default), 32 or 16.", "BITS", choices="64 32 16"
+    ),
     Option("--bits", "Machine code in bits and hex beside the assembly."),
     Option("--fields", "Draw prefix, opcode, ModRM, SIB and so on (x86)."),
     Option("--json", "One JSON document (docs/schema/disasm.json)."),

@@ -1,4 +1,4 @@
-"""Run a program on the emulated machine; show how it was executed and what it called.
+"""Run a program; show how it was executed and what it called.
 
 Stage: run
 """
@@ -59,7 +59,7 @@ OPTIONS = [
     Option("--aslr", "Random addresses, from the seed."),
     Option("--personality", "Flags of personality(2), a number.", "N"),
     Option("--binfmt", "Register a binfmt_misc rule first.", "RULE", many=True),
-    Option("--color", "auto, always or never.", "WHEN"),
+    Option("--color", "auto, always or never.", "WHEN", choices="auto always never"),
     Option("-h --help", "This help."),
 ]
 EPILOG = """Exit code: the program's; 128+n for signal n; 127 not found, 126 not executable,

@@ -1,6 +1,6 @@
-"""Run a program and show its family: forks, execs, exits, copy-on-write faults, shared frames.
+"""Run a program; its family: forks, execs, copy-on-write.
 
-Stage: run
+Stage: processes
 """
 
 from __future__ import annotations
@@ -31,7 +31,12 @@ OWN_OPTIONS = [
     LIVE,
     Option("-o --output", "Write the report to FILE (- is standard output).", "FILE"),
     Option("--json", "One document (docs/schema/fork-tree.json)."),
-    Option("--format", "text, json or chrome-trace (for Perfetto).", "FORM"),
+    Option(
+        "--format",
+        "text, json or chrome-trace (for Perfetto).",
+        "FORM",
+        choices="text json chrome-trace",
+    ),
     Option("--svg", "Draw the tree to FILE as well.", "FILE"),
 ]
 OPTIONS = [*OWN_OPTIONS, *MACHINE_OPTIONS, *LAST_OPTIONS]

@@ -1,6 +1,6 @@
-"""Run commands together on one CPU and show who had it when, and why it changed hands.
+"""Run commands on one CPU: who had it when, and why it changed.
 
-Stage: run
+Stage: time
 """
 
 from __future__ import annotations
@@ -28,7 +28,12 @@ OWN_OPTIONS = [
     Option("--width", "Columns of the chart (72).", "N"),
     Option("-o --output", "Write the report to FILE (- is standard output).", "FILE"),
     Option("--json", "One document (docs/schema/sched.json)."),
-    Option("--format", "text, json or chrome-trace (for Perfetto).", "FORM"),
+    Option(
+        "--format",
+        "text, json or chrome-trace (for Perfetto).",
+        "FORM",
+        choices="text json chrome-trace",
+    ),
     Option("--svg", "Draw the chart to FILE as well.", "FILE"),
 ]
 OPTIONS = [*OWN_OPTIONS, *MACHINE_OPTIONS, *LAST_OPTIONS]

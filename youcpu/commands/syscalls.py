@@ -1,6 +1,6 @@
-"""The system calls: numbers, arguments, registers, wrapper, and how much of each is done here.
+"""System calls: numbers, registers, wrappers, what is done here.
 
-Stage: learn
+Stage: cpu
 """
 
 from __future__ import annotations
@@ -25,6 +25,13 @@ OPTIONS = [
     Option("--json", "One JSON document (docs/schema/syscalls.json)."),
     Option("-h --help", "This help."),
 ]
+
+
+def operands() -> str:
+    """Words for the shells' completion."""
+    from youcpu.abi.syscalls import NUMBERS_X86_64
+
+    return " ".join(NUMBERS_X86_64)
 
 
 def main(argv: list[str]) -> int:
