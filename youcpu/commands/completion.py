@@ -1,4 +1,4 @@
-"""A script that teaches bash, zsh or fish the commands and options.
+"""A completion script for bash, zsh or fish.
 
 Stage: shell
 """
