@@ -355,6 +355,8 @@ class Entry:
 
     def _default(self, task: Task, info: SigInfo) -> None:
         action = default_action(info.signo)
+        if task.group.unkillable and info.signo not in (Sig.SIGKILL, Sig.SIGSTOP):
+            return  # get_signal(): it was blocked when it came
         if action in (DefaultAction.TERMINATE, DefaultAction.CORE):
             dumped = action is DefaultAction.CORE and task.kernel.core_dumps
             do_group_exit(task, info.signo | (0x80 if dumped else 0))

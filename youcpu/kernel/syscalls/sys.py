@@ -409,12 +409,6 @@ def copy_from_user_string(task: Task, address: int) -> bytes:
     return name
 
 
-@syscall(103, partial="this kernel keeps no log: EPERM")
-def syslog(task: Task, type: Int, bufp: Addr, len: Int) -> Int:
-    """syslog(2): as under kernel.dmesg_restrict for who is not root of the host."""
-    raise KernelError(Errno.EPERM)
-
-
 @syscall(324, partial="one CPU: a barrier is what every instruction is")
 def membarrier(
     task: Task, cmd: MembarrierCommand, flags: MembarrierFlags, cpu_id: MembarrierCpu
