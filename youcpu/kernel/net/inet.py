@@ -83,6 +83,10 @@ class InetSocket(Socket):
         return self.vfs.ports[self.type]
 
     @property
+    def largest_message(self) -> int:
+        return _MAX_DATAGRAM
+
+    @property
     def v6only(self) -> bool:
         """IPV6_V6ONLY: no IPv4 through this socket."""
         return bool(self._flag(IPPROTO_IPV6, IPV6_V6ONLY))
@@ -229,7 +233,7 @@ class InetSocket(Socket):
         dontwait: bool = False,
         cred: Credentials | None = None,
     ) -> int:
-        """Raises EPIPE, EDESTADDRREQ, EMSGSIZE, ECONNREFUSED, EAGAIN."""
+        """Raises EPIPE, EDESTADDRREQ, ECONNREFUSED, EAGAIN."""
         if self.type == SOCK_DGRAM:
             return self._send_datagram(data, target)
         if self.error is not None and not self.connecting:
@@ -249,8 +253,6 @@ class InetSocket(Socket):
             raise KernelError(Errno.EPIPE)
         if target is None and self.remote is None:
             raise KernelError(Errno.EDESTADDRREQ)
-        if len(data) > _MAX_DATAGRAM:
-            raise KernelError(Errno.EMSGSIZE)
         if self.error is not None:
             error, self.error = self.error, None
             raise KernelError(error)

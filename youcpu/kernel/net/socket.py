@@ -200,6 +200,11 @@ class Socket(AnonFile):
         """SOCK_STREAM or SOCK_SEQPACKET."""
         return self.type != SOCK_DGRAM
 
+    @property
+    def largest_message(self) -> int:
+        """Bytes of a datagram or packet at most."""
+        return self.limit
+
     def changed(self) -> None:
         """Wake who waits for this socket or writes to it."""
         self.wait_queue.wake_up()

@@ -200,7 +200,7 @@ def _send(
     if flags & MSG_OOB:
         raise KernelError(Errno.EOPNOTSUPP)
     passed, cred = parse_control(task, this, control)
-    if this.type != SOCK_STREAM and data_from.left > this.limit:
+    if this.type != SOCK_STREAM and data_from.left > this.largest_message:
         raise KernelError(Errno.EMSGSIZE)
     done = task.restart or 0
     data_from.skip(done)
