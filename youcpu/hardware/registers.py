@@ -22,6 +22,7 @@ LDT, TR, GDT, IDT = range(46, 58, 3)
 CR0, CR2, CR3, CR4 = 58, 60, 61, 62
 A20 = 134  # of _state32: the mask of physical addresses
 EFER = 79
+TOP_OF_STACK = 80  # of the x87, in the upper half
 SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP, STAR = 605, 606, 607, 608
 LSTAR, CSTAR, FMASK, KERNEL_GS_BASE = 610, 611, 612, 613
 DR6, DR7 = 686, 687
