@@ -112,7 +112,21 @@ def _go(parsed: Parsed, board: Board, linux: LinuxRun, console: Console, limits:
     code = 130 if linux.interrupted else _EXIT_CODES.get(event.outcome, 0)
     if not parsed.flag("quiet") or code not in (0, 130):
         complain(NAME, event.message)
+    if event.outcome == "panic" and parsed.flag("kernel"):
+        _explain_init(parsed)
     return code
+
+
+def _explain_init(parsed: Parsed) -> None:
+    """A kernel that panicked before its init ran: what the initrd has to do with it."""
+    from youcpu.boot.initrd_check import initrd_remarks
+    from youcpu.launch import complain
+
+    command_line = os.fsencode(parsed.value("append") or "")
+    path = parsed.value("initrd")
+    initrd = _read_initrd(parsed, _MOST_MEMORY)
+    for remark in initrd_remarks(initrd, command_line):
+        complain(NAME, f"{path}: {remark}" if path else remark)
 
 
 # -- making the machine ---------------------------------------------------------------
