@@ -76,6 +76,7 @@ def do_exit(task: Task, status: int) -> None:
     task.files.put()
     task.fs.refs -= 1
     group.max_rss_pages = max(group.max_rss_pages, release_mm(task, task.mm))
+    task.mm = None  # type: ignore[assignment]  # a zombie has no memory
     group.cpu_ns += kernel.scheduler.cpu_time(task)
     for index in (0, 1):
         group.switches[index] += task.sched.switches[index]

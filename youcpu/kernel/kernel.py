@@ -89,7 +89,8 @@ class Kernel:
         self.entry = Entry(self)
         self.tasks: dict[int, Task] = {}
         self.groups: dict[int, ThreadGroup] = {}
-        self._last_pid = 0
+        #: The PID given out last, and how many tasks were made.
+        self.last_pid = self.total_forks = 0
         #: Tasks without a program, in `groups` too: kthread.c.
         self.kernel_threads: dict[int, Task] = {}
         #: PID 1: the program that a boot ends in, or a task of the kernel that adopts orphans.
@@ -119,15 +120,16 @@ class Kernel:
 
     def alloc_pid(self, first: int | None = None) -> int:
         """The next free PID, cyclic; wraps to 300 (RESERVED_PIDS)."""
-        pid = self._last_pid + 1 if first is None else first
+        pid = self.last_pid + 1 if first is None else first
         while pid in self.tasks or pid in self.groups or pid >= PID_MAX:
             pid = 300 if pid + 1 >= PID_MAX else pid + 1
-        self._last_pid = pid
+        self.last_pid = pid
+        self.total_forks += 1
         return pid
 
     def pid_allocated(self, pid: int) -> None:
         """The next PID is the one behind it."""
-        self._last_pid = pid
+        self.last_pid = pid
 
     def find_task(self, pid: int) -> Task | None:
         """The thread of that id, of a program or of the kernel."""
