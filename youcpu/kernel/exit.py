@@ -18,6 +18,7 @@ from youcpu.abi.signal import (
 )
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.futex import exit_robust_list, futex_wake
+from youcpu.kernel.ipc.sem import exit_sem
 from youcpu.kernel.mm.fault import OutOfMemory
 from youcpu.kernel.mm.uaccess import put_user
 from youcpu.kernel.panic import panic
@@ -131,6 +132,8 @@ def _end_process(task: Task, group: ThreadGroup) -> None:
         timer.cancel()
     for posix_timer in group.posix_timers.values():
         posix_timer.cancel()
+    if group.sem_undo:
+        exit_sem(group, kernel.clock.realtime_ns() // 1_000_000_000)
     group.zombie = True
     group.stop_signal = 0
     group.pending.flush(-1)

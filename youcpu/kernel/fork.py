@@ -154,6 +154,7 @@ def _copy_signal(task: Task, pid: int, args: CloneArguments) -> ThreadGroup:
     group.exit_signal = args.exit_signal
     group.start_ns = task.kernel.clock.monotonic_ns()
     group.comm = task.comm
+    group.oom_score_adj, group.oom_score_adj_min = old.oom_score_adj, old.oom_score_adj_min
     group.tty = old.tty
     if args.flags & CLONE_PARENT:
         group.parent, group.exit_signal = old.parent, old.exit_signal

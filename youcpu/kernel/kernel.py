@@ -14,6 +14,7 @@ from youcpu.kernel.entry import Entry
 from youcpu.kernel.exec.vdso import Vdso
 from youcpu.kernel.exit import notify_job_control
 from youcpu.kernel.futex import Futexes
+from youcpu.kernel.ipc.namespace import IpcNamespace
 from youcpu.kernel.kernel_half import KernelHalf
 from youcpu.kernel.mm.mm import MM
 from youcpu.kernel.printk import Printk
@@ -97,6 +98,7 @@ class Kernel:
         self.init = ThreadGroup(1, Credentials.of(0, 0), Rlimits())
         self.groups[1] = self.init
         self.futexes = Futexes()
+        self.ipc = IpcNamespace()
         #: Foreground process group of the controlling terminal, and its session.
         self.foreground_pgid = self.terminal_sid = 0
         self.hostname = b"youcpu"
@@ -155,10 +157,17 @@ class Kernel:
         """An unnamed tmpfs file for a shared anonymous mapping: shmem_zero_setup()."""
         return self.vfs.shmem_file(task, size)
 
+    def activate_mm(self, mm: MM) -> None:
+        """The current task has another address space: the CPU walks its tables from now on."""
+        if self.reclaim is not None:
+            self.reclaim.before_change()
+        self.cpu.state[CR3] = mm.cr3
+        self.cpu.flush_tlb()
+
     def leave_mm(self, mm: MM) -> None:
         """An address space goes away: the CPU must not walk its tables any more."""
-        if self.reclaim is not None and self.reclaim.listener is not None:
-            self.reclaim.listener.drain()
+        if self.reclaim is not None:
+            self.reclaim.before_change()
         if self.cpu.state[CR3] == mm.cr3:
             self.cpu.state[CR3] = self.kernel_half.root << 12
             self.cpu.flush_tlb()

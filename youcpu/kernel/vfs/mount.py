@@ -89,6 +89,8 @@ class Vfs:
         self.snapshot: dict[Inode, tuple[int, bool]] | None = None
         #: Terminals among the standard descriptors: st_rdev -> host descriptor.
         self.terminals: dict[int, int] = {}
+        #: Owners of record locks that sleep for one: whom each waits for.
+        self.lock_waits: dict[object, object] = {}
         self.consoles: dict[int, ConsoleInode] = {}
         #: The console of a booted machine.
         self.console_tty: Tty | None = None
