@@ -24,6 +24,7 @@ from youcpu.kernel.mm.uaccess import put_user
 from youcpu.kernel.panic import panic
 from youcpu.kernel.signal import SigInfo, send_signal
 from youcpu.kernel.task import ZOMBIE
+from youcpu.kernel.tty.job_control import disassociate
 
 if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
@@ -142,7 +143,7 @@ def _end_process(task: Task, group: ThreadGroup) -> None:
     for pgid in affected:
         _kill_orphaned_group(task, pgid, group.sid)
     if group.sid == group.pid:
-        kernel.disassociate_terminal(group)
+        disassociate(kernel, group, on_exit=True)
     kernel.process_ended(group)
     group.exit_queue.wake_up()
     _notify_parent(kernel, group)
