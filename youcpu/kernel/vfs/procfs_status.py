@@ -6,8 +6,10 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from youcpu.abi.errno import Errno
 from youcpu.abi.signal import SIG_IGN
 from youcpu.kernel.cred import ALL_CAPABILITIES
+from youcpu.kernel.errors import KernelError
 from youcpu.kernel.mm import oom_kill
 from youcpu.kernel.mm.uaccess import copy_from_user_partial
 from youcpu.kernel.rlimit import RLIM_INFINITY, RLIMIT_RSS, RLIMIT_SIGPENDING
@@ -64,10 +66,10 @@ def cmdline(task: Task) -> bytes:
 
 
 def environ(task: Task) -> bytes:
-    """The environment as it was at exec."""
+    """The environment as it was at exec. Raises ESRCH: proc_mem_open() wants memory."""
     mm = task.mm
     if mm is None:
-        return b""
+        raise KernelError(Errno.ESRCH)
     return _memory(task, mm.env_start, mm.env_end)
 
 
