@@ -121,7 +121,7 @@ class LineDiscipline:
         s = self.settings
         if self._literal:
             self._literal = False
-            self._add(byte, literal=True)
+            self._add(byte)
             return
         if s.iflag & t.ISTRIP:
             byte &= 0x7F
@@ -210,7 +210,7 @@ class LineDiscipline:
         self.ready.append(end)
         self.editing.clear()
 
-    def _add(self, byte: int, literal: bool = False) -> None:
+    def _add(self, byte: int) -> None:
         canonical = self.settings.lflag & t.ICANON
         if len(self.ready) + len(self.editing) >= BUFFER_SIZE - 1:
             if self.settings.iflag & t.IMAXBEL:
@@ -218,22 +218,19 @@ class LineDiscipline:
             return
         if not self.editing:
             self._line_column = self.column
-        if not canonical and byte == _LF and not literal:
-            self._echo(byte, newline=True)
-        else:
-            self._echo(byte)
+        self._echo(byte)
         if canonical:
             self.editing.append(byte)
         else:
             self.ready.append(byte)
 
-    def _echo(self, byte: int, newline: bool = False) -> None:
+    def _echo(self, byte: int) -> None:
         """echo_char(): control characters as ^X."""
         lflag = self.settings.lflag
         if not lflag & t.ECHO:
             return
         control = byte < 32 or byte == 127
-        if control and lflag & t.ECHOCTL and byte != _TAB and not newline:
+        if control and lflag & t.ECHOCTL and byte != _TAB:
             self.column += 2
             self._send(b"^" + bytes((byte ^ 0x40,)))
         else:
