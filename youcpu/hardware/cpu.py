@@ -90,6 +90,8 @@ class Cpu(Watch, BlockCounter):
         #: Whether the last run() ended at HLT (RIP is behind it).
         self.halted = False
         self.on_syscall: Callable[[], None] = _no_kernel
+        #: Asked before SYSCALL changes registers; True: something else was done instead.
+        self.refuse_syscall: Callable[[], bool] | None = None
         self.on_exception: Callable[[int, int | None], None] = _no_kernel
         self.on_software_interrupt: Callable[[int], None] = _no_kernel
         self.on_privileged: Callable[[], None] = _no_kernel
@@ -126,6 +128,11 @@ class Cpu(Watch, BlockCounter):
         # the instruction to RIP after it.
         state = self.state
         site = state[RIP]
+        refuse = self.refuse_syscall
+        if refuse is not None and refuse():
+            state[RIP] = (state[RIP] - self._syscall_length(site)) & _MASK64
+            library.uc_context_restore(engine, context)
+            return
         length = self._syscall_lengths.get(site) or self._syscall_length(site)
         state[RIP] = state[RCX] = site + length
         state[R11] = self.eflags()

@@ -6,6 +6,7 @@ Traps of Unicorn that shape the files of the CPU: docs/design/0002-unicorn.md, n
 from __future__ import annotations
 
 import ctypes
+import mmap
 from collections.abc import Callable
 from typing import Any
 
@@ -83,6 +84,23 @@ class Engine:
     def stop_address(self) -> int:
         """uc_emu_stop, for machine code that is hooked in."""
         return ctypes.cast(self._library.uc_emu_stop, ctypes.c_void_p).value or 0
+
+    def map_open_bus(self, start: int, size: int) -> None:
+        """Physical addresses where nobody answers: reads are all ones, writes are lost."""
+        read = uc.MmioRead(lambda _engine, _offset, _size, _data: (1 << 64) - 1)
+        write = uc.MmioWrite(lambda _engine, _offset, _size, _value, _data: None)
+        self._keep += [read, write]
+        self._check(self._library.uc_mmio_map(self._engine, start, size, read, None, write, None))
+
+    def map_rom(self, address: int, content: bytes) -> None:
+        """Read-only memory: page-aligned, whole pages, where nothing else is."""
+        buffer = mmap.mmap(-1, len(content))
+        buffer[:] = content
+        self._keep.append(buffer)
+        place = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+        self._check(
+            self._library.uc_mem_map_ptr(self._engine, address, len(content), uc.PROT_ROM, place)
+        )
 
     def hook_native(self, kind: int, function: int, data: int) -> None:
         """Hook machine code in, for good: the address of a function and of its data."""

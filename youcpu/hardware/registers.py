@@ -18,8 +18,13 @@ RIP = 21
 EFLAGS, CC_DST, CC_SRC, CC_SRC2, CC_OP_DF, HFLAGS = 22, 23, 24, 25, 26, 27
 SEGMENTS = 28  # ES CS SS DS FS GS, three quadwords each: selector, base, limit | flags << 32
 ES, CS, SS, DS, FS, GS = range(28, 46, 3)
+LDT, TR, GDT, IDT = range(46, 58, 3)
 CR0, CR2, CR3, CR4 = 58, 60, 61, 62
+A20 = 134  # of _state32: the mask of physical addresses
 EFER = 79
+SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP, STAR = 605, 606, 607, 608
+LSTAR, CSTAR, FMASK, KERNEL_GS_BASE = 610, 611, 612, 613
+DR6, DR7 = 686, 687
 _HEADER = 40
 _ERROR_CODE = (_HEADER + 5384) // 4
 _IS_INT = (_HEADER + 5388) // 4
@@ -160,6 +165,16 @@ class RegisterFile(Engine):
         self.state[CC_SRC] = value & 0x8D5
         self._state32[CC_OP_DF * 2] = _CC_OP_EFLAGS
         self._state32[CC_OP_DF * 2 + 1] = -1 if value & 0x400 else 1
+
+    @property
+    def a20_mask(self) -> int:
+        """What physical addresses are ANDed with: all ones, or bit 20 clear."""
+        return self._state32[A20]
+
+    def set_a20(self, enabled: bool) -> None:
+        """The A20 gate, in `state`; closed, addresses wrap at each odd megabyte."""
+        self._state32[A20] = -1 if enabled else ~(1 << 20)
+        self.flush_tlb()
 
     @property
     def cpl(self) -> int:

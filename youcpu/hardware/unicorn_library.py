@@ -17,6 +17,7 @@ ARCH_X86 = 4
 MODE_32 = 1 << 2
 MODE_64 = 1 << 3
 PROT_ALL = 7
+PROT_ROM = 5
 
 HOOK_INTR = 1
 HOOK_INSN = 2
@@ -60,6 +61,12 @@ MemoryHook = ctypes.CFUNCTYPE(
     ctypes.c_bool, Engine, ctypes.c_int, ctypes.c_uint64, ctypes.c_int, ctypes.c_int64,
     ctypes.c_void_p,
 )  # fmt: skip
+MmioRead = ctypes.CFUNCTYPE(
+    ctypes.c_uint64, Engine, ctypes.c_uint64, ctypes.c_uint, ctypes.c_void_p
+)
+MmioWrite = ctypes.CFUNCTYPE(
+    None, Engine, ctypes.c_uint64, ctypes.c_uint, ctypes.c_uint64, ctypes.c_void_p
+)
 
 
 class SystemTableRegister(ctypes.Structure):
@@ -109,6 +116,7 @@ def load() -> Any:
         "uc_emu_stop": (pointer,),
         "uc_hook_del": (pointer, ctypes.c_size_t),
         "uc_mem_map_ptr": (pointer, u64, ctypes.c_size_t, u32, pointer),
+        "uc_mmio_map": (pointer, u64, ctypes.c_size_t, MmioRead, pointer, MmioWrite, pointer),
         "uc_reg_read": (pointer, ctypes.c_int, pointer),
         "uc_reg_write": (pointer, ctypes.c_int, pointer),
     }

@@ -1,4 +1,4 @@
-"""Watching: a listener at each instruction, or at one address (trap 7)."""
+"""Watching: a listener at each instruction, at one address, at changes of mode (trap 7)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,23 @@ from typing import Any
 
 from youcpu.hardware import unicorn_library as uc
 from youcpu.hardware.memory import Ram
-from youcpu.hardware.registers import CS, RIP, RegisterFile
+from youcpu.hardware.paging import CR0_PE, CR0_PG, CR4_PAE
+from youcpu.hardware.registers import (
+    CR0,
+    CR3,
+    CR4,
+    CS,
+    EFER,
+    GDT,
+    HFLAGS,
+    IDT,
+    RIP,
+    TR,
+    RegisterFile,
+)
+
+#: CPL, the sizes of code and stack, PE, LMA, CS64: what QEMU keeps of the mode.
+_HFLAGS_MODE = 3 | 1 << 4 | 1 << 7 | 1 << 14 | 1 << 15
 
 
 class Watch(RegisterFile):
@@ -18,6 +34,9 @@ class Watch(RegisterFile):
         self._watcher: Callable[[int, int], None] | None = None
         self._watch_handle: Any = None
         self._pending_hooks: list[tuple[Any, int]] = []
+        self._mode_watcher: Callable[[], None] | None = None
+        self._mode_handle: Any = None
+        self._mode: tuple[int, ...] = ()
 
     def watch_instructions(self, listener: Callable[[int, int], None] | None) -> None:
         """Call `listener(address, size)` before each instruction; None: not any more.
@@ -41,19 +60,55 @@ class Watch(RegisterFile):
         self._pending_hooks.append((uc.CodeHook(self._guard(callback)), address))
         self.flush_code()
 
+    def watch_modes(self, listener: Callable[[], None] | None) -> None:
+        """Call `listener` at the first block after a change of mode, ring or system tables.
+
+        That is PE, PG, PAE, LME, LMA, CPL, the size of code, CR3, GDTR, IDTR or TR. Each block
+        costs a look (trap 7): stop watching (None) when what was waited for is reached.
+        """
+        self._mode_watcher = listener
+        self._mode = self._current_mode()
+        self.flush_code()
+
+    def _current_mode(self) -> tuple[int, ...]:
+        state = self.state
+        return (
+            state[CR0] & (CR0_PE | CR0_PG), state[CR3], state[CR4] & CR4_PAE, state[EFER],
+            state[HFLAGS] & _HFLAGS_MODE, state[TR], state[GDT + 1], state[IDT + 1],
+            state[GDT + 2], state[IDT + 2],
+        )  # fmt: skip
+
+    def _look_at_mode(self, address: int, _size: int, _data: Any) -> None:
+        self.save()
+        mode = self._current_mode()
+        if mode != self._mode and self._mode_watcher is not None:
+            self._mode = mode
+            self.state[RIP] = address - self.state[CS + 1]
+            self._mode_watcher()
+
     def _update_watch(self) -> None:
+        self._mode_handle = self._toggle(
+            self._mode_watcher, self._mode_handle, uc.HOOK_BLOCK, self._look_at_mode
+        )
         while self._pending_hooks:
             hook, address = self._pending_hooks.pop()
             self._add_hook(uc.HOOK_CODE, hook, at=address)
-        if self._watcher is not None and self._watch_handle is None:
+        self._watch_handle = self._toggle(
+            self._watcher, self._watch_handle, uc.HOOK_CODE, self._tell_instruction
+        )
 
-            def callback(address: int, size: int, _data: Any) -> None:
-                if self._watcher is not None:
-                    self.save()
-                    self._watcher(address, size)
+    def _tell_instruction(self, address: int, size: int, _data: Any) -> None:
+        if self._watcher is not None:
+            self.save()
+            self._watcher(address, size)
 
-            hook = uc.CodeHook(self._guard(callback))
-            self._watch_handle = self._add_hook(uc.HOOK_CODE, hook)
-        elif self._watcher is None and self._watch_handle is not None:
-            self._check(self._library.uc_hook_del(self._engine, self._watch_handle))
-            self._watch_handle = None
+    def _toggle(
+        self, watcher: Any, handle: Any, kind: int, callback: Callable[[int, int, Any], None]
+    ) -> Any:
+        """Hook a callback in while someone watches; the handle, None where it is out."""
+        if watcher is not None and handle is None:
+            return self._add_hook(kind, uc.CodeHook(self._guard(callback)))
+        if watcher is None and handle is not None:
+            self._check(self._library.uc_hook_del(self._engine, handle))
+            return None
+        return handle
