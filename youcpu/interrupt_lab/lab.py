@@ -69,9 +69,13 @@ class Executed:
 
 @record(frozen=True)
 class Delivered:
-    """A delivery with its attempts. `pic`: IRR, ISR, IMR of the first 8259 after INTA."""
+    """A delivery with its attempts, and CR2 at each of them.
+
+    `pic`: IRR, ISR, IMR of the first 8259 after INTA.
+    """
 
     attempts: list[Delivery]
+    cr2: list[int]
     after: Registers
     pic: tuple[int, int, int]
     now_ns: int
@@ -98,6 +102,9 @@ class Lab:
         self.ending: Ending | None = None
         self._booted = self._entered = False
         self._idle = False
+        self._older_cr2: list[int] = []
+        self._note_page_fault = self.memory.note_page_fault
+        self.memory.note_page_fault = self._keep_cr2  # type: ignore[method-assign]
         ram = self.board.ram
         ram.bytes[START : START + len(image.bytes)] = image.bytes
         number = image.rows("row.").index(program)
@@ -177,9 +184,16 @@ class Lab:
         chip = self.board.pic.master
         state = (chip.irr, chip.isr, chip.imr)
         after = self.registers(self.cpu.state[RIP])
-        self.steps.append(Delivered(attempts, after, state, self.board.now_ns()))
+        # A fault of an attempt has overwritten CR2: what it was stands in the record.
+        cr2, self._older_cr2 = [*self._older_cr2, after.cr2], []
+        cr2 = (cr2 + [after.cr2] * len(attempts))[: len(attempts)]
+        self.steps.append(Delivered(attempts, cr2, after, state, self.board.now_ns()))
         self._entered = True
         self.cpu.watch_instructions(self._instruction)
+
+    def _keep_cr2(self, address: int) -> None:
+        self._older_cr2.append(self.cpu.state[CR2])
+        self._note_page_fault(address)
 
     def _stack(self, registers: Registers) -> tuple[int, ...]:
         pointer = registers.get("rsp")

@@ -181,7 +181,7 @@ PROGRAMS: dict[str, Program] = {
         "SIGBUS", "vol. 3A, 6.15 (#AC)", "vol. 3A, 2.5",
     ),
     "timer": Program(
-        "the timer: IRQ 0, from the 8254 through the 8259",
+        "IRQ 0: the tick of the 8254, through the 8259",
         "The program asks for nothing. The chip's counter reaches its end, the interrupt "
         "controller raises INTR, and between two instructions the CPU asks it for the vector. A "
         "gate of an external interrupt needs no DPL. Until the handler writes EOI, the controller "
@@ -190,7 +190,7 @@ PROGRAMS: dict[str, Program] = {
         ("vol. 3A, 6.3.1, 6.8.1", "Intel 8259A, 8254 data sheets"),
     ),
     "keyboard": Program(
-        "a key: IRQ 1, from the 8042 through the 8259",
+        "IRQ 1: a key, from the 8042 through the 8259",
         "The controller has a byte, 1E: the A key went down. The handler reads it from port 60h "
         "and tells the 8259 that it is done.",
         ("vol. 3A, 6.3.1", "Intel 8259A data sheet", "IBM PS/2 Technical Reference, 8042"),
