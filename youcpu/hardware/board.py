@@ -62,11 +62,15 @@ class Ending:
 
 
 class Board:
-    """One PC. `epoch_ns`: Unix time at power-on; `send`: takes what the UART sends."""
+    """One PC. `epoch_ns`: Unix time at power-on; `send`: takes what the UART sends.
+
+    `rom`: the firmware, 64 KiB; it ends at 4 GiB and has a copy below 1 MiB.
+    """
 
     def __init__(
-        self, memory: int, epoch_ns: int = 0, send: Callable[[int], None] = lambda byte: None
-    ) -> None:
+        self, memory: int, epoch_ns: int = 0, send: Callable[[int], None] = lambda byte: None,
+        rom: bytes = b"",
+    ) -> None:  # fmt: skip
         self.ram = Ram(memory)
         self.cpu = Cpu(self.ram)
         self.silicon = Silicon(self.cpu)
@@ -83,7 +87,7 @@ class Board:
         #: Called after every slice.
         self.on_slice: Callable[[], None] = lambda: None
         self._add_devices(epoch_ns, send)
-        self._map_open_bus()
+        self._map_open_bus(rom)
         self.silicon.attach()
         self.cpu.on_port_in, self.cpu.on_port_out = self._port_in, self._port_out
         self.cpu.on_rdtsc = self.now_ns
@@ -109,9 +113,16 @@ class Board:
         #: What has deadlines.
         self.timed: list[TimedDevice] = [self.pit, self.uart, self.rtc]
 
-    def _map_open_bus(self) -> None:
-        """Above RAM nobody answers: reads are all ones, writes are lost."""
-        self.cpu.map_open_bus(self.ram.size, (1 << 40) - self.ram.size)
+    def _map_open_bus(self, rom: bytes) -> None:
+        """Above RAM nobody answers: reads are all ones, writes are lost. But for the ROM."""
+        cpu, top = self.cpu, self.ram.size
+        if rom:
+            start = (1 << 32) - len(rom)
+            cpu.map_open_bus(top, start - top)
+            cpu.map_rom(start, rom)
+            self.ram.bytes[(1 << 20) - len(rom) : 1 << 20] = rom
+            top = 1 << 32
+        cpu.map_open_bus(top, (1 << 40) - top)
 
     # -- lines -------------------------------------------------------------------------
 

@@ -13,11 +13,26 @@ from collections.abc import Callable
 from youcpu.hardware import descriptors as d
 from youcpu.hardware import interrupts as trap
 from youcpu.hardware import unicorn_library as uc
-from youcpu.hardware.cpu import CR0, CS, DS, EFER, EFLAGS, ES, FS, GS, HFLAGS, RIP, RSP, SS, Cpu
+from youcpu.hardware.cpu import (
+    CR0,
+    CR3,
+    CS,
+    DS,
+    EFER,
+    EFLAGS,
+    ES,
+    FS,
+    GS,
+    HFLAGS,
+    RIP,
+    RSP,
+    SS,
+    Cpu,
+)
 from youcpu.hardware.delivery import IF, RF, VM, Cause, Delivery, Kind, take
 from youcpu.hardware.descriptors import HF_INHIBIT_IRQ, load_segment
 from youcpu.hardware.linear import LinearFault, LinearMemory
-from youcpu.hardware.paging import CR0_PE
+from youcpu.hardware.paging import CR0_PE, CR0_PG, CR4_PAE, EFER_LMA, EFER_LME
 from youcpu.hardware.registers import (
     FMASK,
     GDT,
@@ -103,6 +118,28 @@ class Silicon:
         cpu.restore()
         cpu.flush_tlb()
         cpu.flush_code()
+
+    def enter_long_mode(
+        self, root: int, gdt: int, gdt_limit: int, code: int, data: int, entry: int
+    ) -> None:
+        """64-bit ring 0 at `entry`, as a loader leaves it: interrupts off, flat segments.
+
+        `root`: the tables for CR3; `code`, `data`: selectors of the GDT.
+        """
+        cpu, state = self.cpu, self.state
+        self.reset()
+        cpu.write_register(uc.REG_CR4, CR4_PAE)
+        cpu.save()
+        state[CR0], state[CR3], state[EFER] = CR0_PE | CR0_PG | 0x10, root, EFER_LME | EFER_LMA
+        state[GDT + 1], state[GDT + 2] = gdt, gdt_limit
+        state[HFLAGS] |= d.HF_PE | d.HF_LMA
+        for register in (ES, SS, DS, FS, GS):
+            state[register], state[register + 1] = data, 0
+            state[register + 2] = _MASK32 | d.NULL_DATA << 32
+        state[RDX], state[RIP] = 0, entry
+        load_segment(state, CS, code, 0, _MASK32, _FLAT_CODE | d.L)
+        cpu.restore()
+        cpu.flush_tlb()
 
     # -- deliveries --------------------------------------------------------------------
 

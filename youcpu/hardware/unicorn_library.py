@@ -26,6 +26,7 @@ HOOK_BLOCK = 8
 HOOK_MEM_INVALID = 1008
 HOOK_MEM_READ, HOOK_MEM_WRITE = 1024, 2048
 HOOK_INSN_INVALID = 16384
+HOOK_EDGE_GENERATED = 32768
 
 CTL_WRITE = 1 << 30
 CTL_USE_EXITS = 4
@@ -66,6 +67,21 @@ MmioRead = ctypes.CFUNCTYPE(
 )
 MmioWrite = ctypes.CFUNCTYPE(
     None, Engine, ctypes.c_uint64, ctypes.c_uint, ctypes.c_uint64, ctypes.c_void_p
+)
+
+
+class Block(ctypes.Structure):
+    """uc_tb: a translated block: linear address, instructions, bytes."""
+
+    _fields_ = (
+        ("address", ctypes.c_uint64),
+        ("instructions", ctypes.c_uint16),
+        ("size", ctypes.c_uint16),
+    )
+
+
+EdgeHook = ctypes.CFUNCTYPE(
+    None, Engine, ctypes.POINTER(Block), ctypes.POINTER(Block), ctypes.c_void_p
 )
 
 

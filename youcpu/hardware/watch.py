@@ -37,6 +37,8 @@ class Watch(RegisterFile):
         self._mode_watcher: Callable[[], None] | None = None
         self._mode_handle: Any = None
         self._mode: tuple[int, ...] = ()
+        self._edge_watcher: Callable[[int, int, int], None] | None = None
+        self._edge_handle: Any = None
 
     def watch_instructions(self, listener: Callable[[int, int], None] | None) -> None:
         """Call `listener(address, size)` before each instruction; None: not any more.
@@ -59,6 +61,25 @@ class Watch(RegisterFile):
 
         self._pending_hooks.append((uc.CodeHook(self._guard(callback)), address))
         self.flush_code()
+
+    def watch_new_blocks(self, listener: Callable[[int, int, int], None] | None) -> None:
+        """Call `listener(address, previous, size)` when a block is about to run that was never
+        translated in this mode; None: not any more.
+
+        Linear addresses of the block and of the one that led there, with its bytes. Code costs
+        this once: a change of mode shows at the block behind it, and loops run at full speed.
+        """
+        self._edge_watcher = listener
+        self.flush_code()
+
+    def _tell_edge(self, now: Any, previous: Any, _data: Any) -> None:
+        if self._edge_watcher is not None:
+            self.save()
+            address = now.contents.address
+            self.state[RIP] = address - self.state[CS + 1] & (1 << 64) - 1
+            before = previous.contents if previous else None
+            at, size = (before.address, before.size) if before is not None else (address, 0)
+            self._edge_watcher(address, at, size)
 
     def watch_modes(self, listener: Callable[[], None] | None) -> None:
         """Call `listener` at the first block after a change of mode, ring or system tables.
@@ -90,6 +111,12 @@ class Watch(RegisterFile):
         self._mode_handle = self._toggle(
             self._mode_watcher, self._mode_handle, uc.HOOK_BLOCK, self._look_at_mode
         )
+        if self._edge_watcher is not None and self._edge_handle is None:
+            hook = uc.EdgeHook(self._guard(self._tell_edge))
+            self._edge_handle = self._add_hook(uc.HOOK_EDGE_GENERATED, hook)
+        elif self._edge_watcher is None and self._edge_handle is not None:
+            self._check(self._library.uc_hook_del(self._engine, self._edge_handle))
+            self._edge_handle = None
         while self._pending_hooks:
             hook, address = self._pending_hooks.pop()
             self._add_hook(uc.HOOK_CODE, hook, at=address)
