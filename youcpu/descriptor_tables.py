@@ -148,7 +148,7 @@ def tables_of_cpu(name: str, cpu: Cpu, symbol: Callable[[int], str]) -> CpuTable
     """Of a CPU of ours, as it stands."""
     from youcpu.formats.memory_image import SegmentRegister
     from youcpu.hardware import registers as r
-    from youcpu.hardware.descriptors import GDT, HF_LMA, IDT, LDT, TR
+    from youcpu.hardware.descriptors import HF_LMA
     from youcpu.hardware.linear import LinearMemory
 
     state = cpu.state
@@ -169,10 +169,10 @@ def tables_of_cpu(name: str, cpu: Cpu, symbol: Callable[[int], str]) -> CpuTable
     return CpuTables(
         name,
         bool(state[r.HFLAGS] & HF_LMA),
-        register(IDT),
-        register(GDT),
-        register(TR),
-        register(LDT),
+        register(r.IDT),
+        register(r.GDT),
+        register(r.TR),
+        register(r.LDT),
         LinearMemory(cpu).peek,
         symbol,
         msrs,
@@ -203,7 +203,7 @@ def tables_of_dump(machine: StoppedMachine, cpu: int) -> CpuTables:
     image = machine.image
     if not image.cpus:
         raise NoTables(f"a {image.format} dump without CPU notes: nobody tells IDTR, GDTR and TR")
-    registers, _ = machine.registers(cpu, Overrides())
+    registers, _ = machine.registers(cpu, Overrides())  # NoTables for a CPU that is not there
     segments = image.cpus[cpu].segments
 
     def read(address: int, size: int) -> bytes | None:

@@ -73,9 +73,11 @@ def _symbols(elf: ElfFile) -> dict[str, int]:
     found: dict[str, int] = {}
     for section in elf.sections or []:
         linked = linked_symbols(elf, section) if section.type == _SHT_SYMTAB else None
-        if linked is None or linked[1] is None:
+        if linked is None:
             continue
         table, strings = linked
+        if strings is None:
+            continue
         for symbol in table:
             if symbol.shndx and symbol.shndx & 0xFFFF != _SHN_ABS and symbol.info & 0xF < 3:
                 name = strings.at(symbol.name)

@@ -24,6 +24,8 @@ from youcpu.hardware.cpu import (
     SS,
 )
 from youcpu.hardware.delivery import RF, Delivery
+from youcpu.hardware.instruction_checks import InstructionChecks
+from youcpu.hardware.models import VENDORS
 from youcpu.interrupt_lab.image import START, LabImage
 from youcpu.record import record
 
@@ -34,6 +36,7 @@ KEY_A = b"\x1e"
 #: `jmp .`: the program has nothing more to do.
 SELF_JUMP = b"\xeb\xfe"
 _FLAT = d.G | d.DB | d.PRESENT | d.SYSTEM_S | d.WRITABLE_OR_READABLE | d.ACCESSED
+_MOST_STEPS = 1000
 _BOOT_LIMIT, _PROGRAM_LIMIT = 1_000_000, 20_000_000
 
 
@@ -91,9 +94,10 @@ class LabFailure(Exception):
 class Lab:
     """The machine with the image in its memory, and the record of a program's run."""
 
-    def __init__(self, image: LabImage, program: str) -> None:
+    def __init__(self, image: LabImage, program: str, vendor: str = "intel") -> None:
         self.image = image
-        self.board = Board(MEMORY)
+        self.board = Board(MEMORY, cpu_type=VENDORS[vendor])
+        self.checks = InstructionChecks(self.board.silicon)
         self.cpu = self.board.cpu
         self.memory = self.board.silicon.memory
         self.steps: list[Step] = []
@@ -163,6 +167,7 @@ class Lab:
 
     def run_rings(self) -> None:
         """All probes of rings.S; the results are in memory then."""
+        self.cpu.watch_instructions(self.checks.instruction)
         self.ending = self.board.run(_PROGRAM_LIMIT)
         if self.ending.end is not End.HALTED:
             raise LabFailure(f"the probes did not come to their end: {self.ending}")
@@ -174,8 +179,11 @@ class Lab:
         code = self.memory.peek(address, min(15, 0x1000 - address % 0x1000)) or b""
         if registers.cpl == 0 and not self.steps:
             return  # the IRETQ of boot.S
+        if len(self.steps) > _MOST_STEPS:
+            raise LabFailure(f"{_MOST_STEPS} instructions and no end")
         self._entered = self._entered or registers.cpl == 0
         self.steps.append(Executed(registers, code, self._stack(registers)))
+        self.checks.instruction(address)
         if registers.cpl == 3 and code[:2] == SELF_JUMP:
             self._idle = True
             self.board.end(Ending(End.STOPPED))

@@ -33,14 +33,14 @@ PROGRAMS: dict[str, Program] = {
         ("vol. 2A, INT n", "vol. 3A, 6.12.1, 6.14", "vol. 2A, IRET"),
     ),
     "syscall": Program(
-        "the door of 64-bit Linux: SYSCALL, no interrupt at all",
-        "SYSCALL reads no IDT and writes no memory: RIP comes from IA32_LSTAR, CS and SS from "
-        "IA32_STAR, what they replace goes to RCX and R11. RSP stays the program's: the kernel "
-        "must find its own stack, by SWAPGS and a word that GS leads to.",
+        "the door of 64-bit Linux: SYSCALL",
+        "SYSCALL is no interrupt, it reads no IDT and writes no memory: RIP comes from IA32_LSTAR, "
+        "CS and SS from IA32_STAR, RIP and RFLAGS are kept in RCX and R11. RSP stays the "
+        "program's: the kernel must find its own stack, by SWAPGS and a word that GS leads to.",
         ("vol. 2B, SYSCALL, SYSRET, SWAPGS", "vol. 3A, 5.8.8"),
     ),
     "sysenter": Program(
-        "the door of 32-bit programs: SYSENTER, from compatibility mode",
+        "the door of 32-bit programs: SYSENTER",
         "SYSENTER loads CS, SS, RIP and RSP from three MSRs and saves nothing: the program has to "
         "leave its return address in EDX and its stack in ECX, by agreement with the kernel. Nor "
         "does SYSEXIT give the flags back. AMD's CPUs refuse SYSENTER in long mode with #UD, also "

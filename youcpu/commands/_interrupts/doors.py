@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from youcpu.commands._interrupts.run import run_document
-from youcpu.hardware.cpu import GENERAL_REGISTERS
 
 Document = dict[str, Any]
 DOORS = ("int80", "syscall", "sysenter")
-_SHOWN = ("rip", "rsp", "rflags", "cs", "ss", "rcx", "r11")
 
 
 def doors_document(vendor: str) -> Document:
@@ -32,7 +30,9 @@ def _door(run: Document) -> Document:
     back = next((step for step in steps if step["kind"] == "return"), None)
     return {
         "name": run["name"],
-        "instruction": {"int80": "INT 80h", "syscall": "SYSCALL", "sysenter": "SYSENTER"}[run["name"]],
+        "instruction": {"int80": "INT 80h", "syscall": "SYSCALL", "sysenter": "SYSENTER"}[
+            run["name"]
+        ],
         "bits": steps[0]["bits"],
         "refused": None if entered["changes"] else entered["fault"],
         "changes": entered["changes"],
@@ -42,7 +42,7 @@ def _door(run: Document) -> Document:
             change["register"]: change["why"] for change in (back["changes"] if back else [])
         },
         "lost": _lost(run),
-        "instructions": run["cost"],
+        "instructions": run["cost"] if entered["changes"] else None,
     }
 
 
@@ -63,21 +63,19 @@ def _entered(step: Document) -> Document:
         "cs": "the gate",
         "ss": "null",
         "rsp": f"{attempt['stack']['source']} of the TSS",
-        "rflags": "IF, TF, NT, RF cleared",
+        "rflags": "IF TF NT RF cleared",
     }
     changes = {
         name: {"before": after[name][0], "after": after[name][1], "why": why}
         for name, why in reasons.items()
     }
-    return {"changes": changes, "pushed": [push["name"] for push in attempt["pushed"]], "fault": None}
+    return {
+        "changes": changes,
+        "pushed": [push["name"] for push in attempt["pushed"]],
+        "fault": None,
+    }
 
 
 def _lost(run: Document) -> list[str]:
     """Registers that differ between the program's instruction and the one after it, but RAX."""
     return [name for name in run["clobbered"] if name != "rax"]
-
-
-def clobbered(before: Any, after: Any) -> list[str]:
-    """Names of registers with another value, RIP apart."""
-    names = (*GENERAL_REGISTERS, "rflags", "cs", "ss")
-    return [name for name in names if before.get(name) != after.get(name)]

@@ -45,7 +45,24 @@ def document(name: str, program: Program, lab: Lab, vendor: str) -> Document:
         "steps": steps.values(),
         "end": _end(lab),
         "cost": steps.cost,
+        "clobbered": _clobbered(lab.steps),
     }
+
+
+def _clobbered(steps: list[Step]) -> list[str]:
+    """Registers that the program finds changed when it goes on, RIP apart."""
+    entered = next((place for place, step in enumerate(steps) if _enters(step)), None)
+    if not entered:
+        return []
+    before = steps[entered - 1]
+    after = next(
+        (step for step in steps[entered:] if isinstance(step, Executed) and step.before.cpl == 3),
+        None,
+    )
+    if not isinstance(before, Executed) or after is None:
+        return []
+    names = (*GENERAL_REGISTERS, *_SEGMENTS)
+    return [name for name in names if before.before.get(name) != after.before.get(name)]
 
 
 def _end(lab: Lab) -> str:
@@ -174,7 +191,9 @@ class _Steps:
             **_vector_value(attempt.cause.vector),
             "cause": attempt.cause.kind.value,
             "error_code": _hex(attempt.cause.error_code),
-            "cr2": hex(cr2) if attempt.cause.vector == 14 and attempt.cause.error_code is not None else None,
+            "cr2": hex(cr2)
+            if attempt.cause.vector == 14 and attempt.cause.error_code is not None
+            else None,
             "cpl": attempt.before.cpl,
             "table": hex(attempt.table),
             "gate": None,
@@ -265,7 +284,9 @@ def error_text(vector: int, code: int | None) -> str:
         found = PageFault(code)
         words = ["protection" if found & PageFault.PRESENT else "not present"]
         words.append("reserved bit") if found & PageFault.RSVD else None
-        kind = "fetch" if found & PageFault.INSTR else "write" if found & PageFault.WRITE else "read"
+        kind = (
+            "fetch" if found & PageFault.INSTR else "write" if found & PageFault.WRITE else "read"
+        )
         words += [kind, "ring 3" if found & PageFault.USER else "ring 0"]
         return ", ".join(words)
     if not code:

@@ -160,7 +160,12 @@ def _tss(tables: CpuTables) -> Document:
     io_map = None
     if found is not None:
         io_map = {"base": found[0], "allowed": [list(ports) for ports in found[1]]}
-    return {"base": hex(tables.tr.base), "limit": tables.tr.limit, "fields": fields, "io_map": io_map}
+    return {
+        "base": hex(tables.tr.base),
+        "limit": tables.tr.limit,
+        "fields": fields,
+        "io_map": io_map,
+    }
 
 
 def _msrs(tables: CpuTables) -> list[Document] | None:
@@ -189,7 +194,9 @@ def _msr_meaning(name: str, value: int, tables: CpuTables) -> str:
     if name == "IA32_FMASK":
         return "SYSCALL clears " + " ".join(flag_names(value, RFLAGS)[::-1])
     if name == "IA32_SYSENTER_CS":
-        return f"SYSENTER: CS {value:x} SS {value + 8:x}" if value & 0xFFFC else "0: SYSENTER is #GP"
+        return (
+            f"SYSENTER: CS {value:x} SS {value + 8:x}" if value & 0xFFFC else "0: SYSENTER is #GP"
+        )
     if name.endswith(("LSTAR", "CSTAR", "EIP")) and value:
         return tables.symbol(value)
     return ""

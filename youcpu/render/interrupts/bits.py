@@ -1,4 +1,4 @@
-"""Descriptors drawn bit by bit, a doubleword a row, as the SDM draws them (vol. 3A, 3.4.5, 6.14)."""
+"""Descriptors drawn bit by bit, as the SDM draws them (vol. 3A, 3.4.5, 6.14)."""
 
 from __future__ import annotations
 

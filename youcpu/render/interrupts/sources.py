@@ -44,7 +44,8 @@ RETURN_REASONS = {
 #: --explain: what the CPU looks at in each stage of a delivery.
 STAGE_RULES = {
     "gate": (
-        "The IDT's entry is at IDTR.base + vector x 16; beyond IDTR.limit it is #GP, with P = 0 #NP.",
+        "The IDT's entry is at IDTR.base + vector x 16; beyond the limit it is #GP, with P = 0 "
+        "#NP.",
         "SDM vol. 3A, 6.10, 6.14.1",
     ),
     "privilege": (
@@ -53,13 +54,14 @@ STAGE_RULES = {
         "SDM vol. 3A, 6.12.1.1, 6.14.1",
     ),
     "stack": (
-        "IST n of the gate names a stack of the TSS, always used. With IST 0 a change of ring takes "
-        "RSPn of the TSS for the new ring; without a change the stack stays. RSP is aligned to 16.",
+        "IST n of the gate names a stack of the TSS, used always. With IST 0 a change of ring "
+        "takes RSPn of the TSS for the new ring; without a change the stack stays. RSP is aligned "
+        "to 16.",
         "SDM vol. 3A, 6.14.2, 6.14.4, 6.14.5",
     ),
     "frame": (
-        "64-bit mode always pushes SS, RSP, RFLAGS, CS and RIP, 8 bytes each; some exceptions add an "
-        "error code. For a fault the pushed RFLAGS have RF set, so that a breakpoint on the "
+        "64-bit mode always pushes SS, RSP, RFLAGS, CS and RIP, 8 bytes each; some exceptions add "
+        "an error code. For a fault the pushed RFLAGS have RF set, so that a breakpoint on the "
         "instruction is not met twice.",
         "SDM vol. 3A, 6.13, 6.14.2, 17.3.1.1",
     ),

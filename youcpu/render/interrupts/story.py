@@ -37,9 +37,10 @@ def _paragraph(text: str) -> Iterator[str]:
 
 def _summary(document: Document) -> str:
     cost, steps = document["cost"], document["steps"]
-    pushed = [push for step in steps if step["kind"] == "delivery"
-              for attempt in step["attempts"] if attempt["after"] for push in attempt["pushed"]]  # fmt: skip
-    words = f"{len(pushed)} words pushed by the CPU" if pushed else "nothing pushed by the CPU"
+    deliveries = [step for step in steps if step["kind"] == "delivery"]
+    attempts = [attempt for step in deliveries for attempt in step["attempts"]]
+    pushed = sum(len(attempt["pushed"]) for attempt in attempts if attempt["after"])
+    words = f"{pushed} words pushed by the CPU" if pushed else "nothing pushed by the CPU"
     end = {
         "returned": "back where it was",
         "signalled": "on in the program's signal handler",
@@ -234,7 +235,9 @@ def _is_fault(attempt: Document) -> bool:
     from youcpu.abi.x86_vectors import VECTORS
 
     known = VECTORS.get(attempt["vector"])
-    return attempt["cause"] == "exception" and known is not None and known.kind in ("fault", "abort")
+    return (
+        attempt["cause"] == "exception" and known is not None and known.kind in ("fault", "abort")
+    )
 
 
 def _flags(flags: list[str]) -> str:

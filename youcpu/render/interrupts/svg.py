@@ -1,4 +1,4 @@
-"""A run of the lab as a picture: ring 3 on the left, ring 0 on the right, the CPU's steps between."""
+"""A run of the lab as a picture: ring 3 left, ring 0 right, the CPU's own steps across."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ class _Picture:
             height = ROW * rows + 8
             self.box(LEFT, self.y, WIDTH - 40, height, "cpu")
             code = attempt["error_code"]
-            title = f"{attempt['mnemonic']} {attempt['name']}" + (f", error code {code}" if code else "")
+            title = f"{attempt['mnemonic']} {attempt['name']}" + (
+                f", error code {code}" if code else ""
+            )
             self.text(LEFT + 10, self.y + 17, title, "head")
             for number, (line, style) in enumerate(lines, 1):
                 self.text(LEFT + 10, self.y + 17 + ROW * number, line, style)

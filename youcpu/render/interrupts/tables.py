@@ -111,7 +111,9 @@ def _one_gate(gate: Document, source: Document, color: bool) -> Iterator[str]:
 def _who(gate: Document) -> str:
     if gate["dpl"] == 3:
         return f"DPL 3: INT {gate['vector']:#x} may be executed in ring 3"
-    return f"DPL {gate['dpl']}: INT {gate['vector']:#x} in ring 3 is #GP({gate['vector'] * 8 + 2:#x})"
+    return (
+        f"DPL {gate['dpl']}: INT {gate['vector']:#x} in ring 3 is #GP({gate['vector'] * 8 + 2:#x})"
+    )
 
 
 def _stack(gate: Document) -> str:
@@ -127,7 +129,9 @@ def _gdt(rows: list[Document], source: Document, bits: bool, color: bool) -> Ite
     if all(row["kind"] is None for row in rows):
         yield f"    {len(rows)} descriptors: {UNKNOWN}"
         return
-    yield paint("sel  descriptor        kind                  DPL  bits           base, limit", DIM, color)
+    yield paint(
+        "sel  descriptor        kind                  DPL  bits           base, limit", DIM, color
+    )
     empty: list[Document] = []
     for row in [*rows, None]:
         if row is not None and row["kind"] in ("empty", None):
@@ -175,13 +179,16 @@ def _tss(tss: Document, source: Document, color: bool) -> Iterator[str]:
         if field["value"] is not None:
             value = f"{int(field['value'], 16):0{field['size'] * 2}x}"
         note = _tss_note(field["name"], value)
-        yield f"    {_address(field['address'], source)}  {field['name']:<12} {value:<16}  {note}".rstrip()
+        place = _address(field["address"], source)
+        yield f"    {place}  {field['name']:<12} {value:<16}  {note}".rstrip()
     if tss["io_map"] is None:
         yield "    no I/O map within the limit: in ring 3 every port is #GP (IOPL 0)"
     elif not tss["io_map"]["allowed"]:
         yield "    the I/O map permits no port"
     else:
-        ports = ", ".join(f"{a:x}" if a == b else f"{a:x}-{b:x}" for a, b in tss["io_map"]["allowed"])
+        ports = ", ".join(
+            f"{a:x}" if a == b else f"{a:x}-{b:x}" for a, b in tss["io_map"]["allowed"]
+        )
         yield f"    the I/O map permits ring 3 the ports {ports}"
 
 
@@ -201,4 +208,9 @@ def _msr(rows: list[Document] | None, color: bool) -> Iterator[str]:
     for row in rows:
         value = f"{int(row['value'], 16):016x}"
         meaning = f"  {row['meaning']}" if row["meaning"] else ""
-        yield f"    {int(row['number'], 16):>8x}  {row['name'].removeprefix('IA32_'):<14} {value}{meaning}"
+        name = row["name"].removeprefix("IA32_")
+        line = f"    {int(row['number'], 16):>8x}  {name:<14} {value}"
+        if len(line) + len(meaning) > 80:
+            yield line
+            line, meaning = " " * 31, meaning.strip()
+        yield line + meaning
