@@ -35,11 +35,14 @@ class QemuLab:
         place = Path(self._directory.name)
         kernel, gdb = place / "lab.bin", place / "gdb"
         kernel.write_bytes(image)
-        self.log = place / "log"
+        self.place = place
+        monitor = place / "monitor"
+        self._monitor_path = str(monitor)
         command = [
-            QEMU, "-cpu", cpu, "-m", "4", "-nodefaults", "-display", "none", "-no-reboot",
-            "-kernel", str(kernel), "-S", "-D", str(self.log), *options,
+            QEMU, "-cpu", cpu, "-m", "4", "-nodefaults", "-display", "none",
+            "-kernel", str(kernel), "-S", *options,
             "-chardev", f"socket,path={gdb},server=on,wait=off,id=gdb", "-gdb", "chardev:gdb",
+            "-monitor", f"unix:{monitor},server=on,wait=off",
         ]  # fmt: skip
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -99,11 +102,34 @@ class QemuLab:
 
     # -- the machine -----------------------------------------------------------------------
 
-    def run(self) -> None:
-        """Go on until a breakpoint. Raises Gone."""
-        answer = self.ask("c")
+    def run(self, meanwhile: str = "") -> None:
+        """Go on until a breakpoint; `meanwhile`: a command for the monitor once it runs.
+
+        Raises Gone.
+        """
+        self.send("c")
+        if meanwhile:
+            with socket.socket(socket.AF_UNIX) as monitor:
+                monitor.connect(self._monitor_path)
+                monitor.sendall(meanwhile.encode() + b"\n")
+                answer = self.receive()
+        else:
+            answer = self.receive()
         if answer[0] not in "TS":
             raise Gone
+
+    def start(self, symbols: dict[str, int], row: int, place: str = "enter_program") -> None:
+        """From reset to the IRETQ that enters a program of the lab, or another place."""
+        self.monitor("system_reset")
+        self.run_to(symbols["boot32"])
+        self.write(symbols["lab_program"] & 0x7FFFFFFF, struct.pack("<I", row))
+        self.run_to(symbols[place])
+
+    def run_to(self, address: int, meanwhile: str = "") -> None:
+        """Go on until an instruction."""
+        self.breakpoint(address)
+        self.run(meanwhile)
+        self.breakpoint(address, False)
 
     def step(self) -> None:
         answer = self.ask("s")
