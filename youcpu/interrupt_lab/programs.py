@@ -55,7 +55,7 @@ PROGRAMS: dict[str, Program] = {
         ("vol. 2B, SYSENTER, SYSEXIT", "vol. 3A, 5.8.7.1", "AMD APM vol. 3, SYSENTER"),
     ),
     "int3": Program(
-        "a breakpoint: INT3, the one-byte instruction of debuggers",
+        "a breakpoint: INT3, one byte for debuggers",
         "#BP is a trap: the saved RIP is behind the instruction, and a debugger subtracts 1 to "
         "find the byte that it replaced. The gate's DPL is 3, as for INT 80h.",
         ("vol. 3A, 6.15 (#BP)", "vol. 2A, INT n/INTO/INT3/INT1"),
@@ -203,7 +203,7 @@ PROGRAMS: dict[str, Program] = {
         ("vol. 3A, 6.7", "vol. 3A, 6.14.5"),
     ),
     "double-fault": Program(
-        "a fault while delivering a fault: #DF, on its own stack",
+        "a fault while delivering one: #DF, on its own stack",
         "The program's page fault finds RSP0 at the end of its page: pushing the frame is a page "
         "fault, too. Two page faults make #DF. Its gate names IST1, so the CPU has a stack that "
         "works; without, see triple-fault. Nothing can be resumed: the kernel halts.",

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from youcpu.render.color import BOLD, CYAN, DIM, paint
 
+_MARGIN = 11
+
 
 class Bits(NamedTuple):
     """Bits `high` to `low` of a doubleword; `meaning` "": the value in hex."""
@@ -28,7 +30,6 @@ def dword_lines(value: int, fields: list[Bits], offset: int, color: bool) -> Ite
         meaning = bits.meaning or (f"{number:x}" if width > 3 else "")
         cells.append((place, bits.name, binary, meaning))
     widths = [max(map(len, cell)) for cell in cells]
-    last = "" if not any(cell[3] for cell in cells) else "meaning"
 
     def row(part: int, code: str) -> str:
         texts = (
@@ -40,13 +41,13 @@ def dword_lines(value: int, fields: list[Bits], offset: int, color: bool) -> Ite
     places = " ".join(
         paint(cell[0].center(width), DIM, color) for cell, width in zip(cells, widths, strict=True)
     )
-    yield f"       {places}".rstrip()
-    yield "      ┌" + "┬".join("─" * width for width in widths) + "┐"
-    yield "      " + row(1, BOLD)
-    yield f"  +{offset:<2}  " + row(2, CYAN) + f" {value:08x}"
-    if last:
-        yield "      " + row(3, "")
-    yield "      └" + "┴".join("─" * width for width in widths) + "┘"
+    yield f"{'':<{_MARGIN + 1}}{places}".rstrip()
+    yield f"{'':<{_MARGIN}}┌" + "┬".join("─" * width for width in widths) + "┐"
+    yield f"{f'  +{offset}':<{_MARGIN}}{row(1, BOLD)}"
+    yield f"{f'  {value:08x}':<{_MARGIN}}{row(2, CYAN)}"
+    if any(cell[3] for cell in cells):
+        yield f"{'':<{_MARGIN}}{row(3, '')}"
+    yield f"{'':<{_MARGIN}}└" + "┴".join("─" * width for width in widths) + "┘"
 
 
 def gate_fields(gate: dict[str, object], long_mode: bool) -> list[list[Bits]]:

@@ -34,23 +34,27 @@ def _address(text: str, source: Document) -> str:
     return f"{int(text, 16):0{16 if source['mode'] == 'long' else 8}x}"
 
 
-def _title(name: str, text: str, color: bool) -> str:
-    return f"{paint(name, BOLD, color)} {text}"
+def _title(name: str, source: Document, color: bool) -> str:
+    return f"{paint(name, BOLD, color)} of {source['name']}"
+
+
+def _place(register: Document, source: Document, rest: str) -> str:
+    return f"    at {_address(register['base'], source)}, limit {register['limit']:#x}: {rest}"
 
 
 def _idt(gates: list[Document], source: Document, bits: bool, color: bool) -> Iterator[str]:
     size = 16 if source["mode"] == "long" else 8
     register = source["idtr"]
-    present = sum(bool(gate["present"]) for gate in gates)
-    text = f"of {source['name']} at {_address(register['base'], source)}"
-    yield _title("IDT", f"{text}, limit {register['limit']:#x}", color)
+    yield _title("IDT", source, color)
     if len(gates) == 1:
         yield from _one_gate(gates[0], source, color)
         return
-    if all(gate["present"] is None for gate in gates):
-        yield f"    {len(gates)} gates of {size} bytes: {UNKNOWN}"
+    unknown = all(gate["present"] is None for gate in gates)
+    present = sum(bool(gate["present"]) for gate in gates)
+    count = UNKNOWN if unknown else f"{present} present"
+    yield _place(register, source, f"{len(gates)} gates of {size} bytes, {count}")
+    if unknown:
         return
-    yield f"    {len(gates)} gates of {size} bytes, {present} present"
     ist = " IST" if source["mode"] == "long" else ""
     yield paint(f"vec  what  gate   DPL{ist}  CS  handler", DIM, color)
     run: list[Document] = []
@@ -89,7 +93,8 @@ def _gate(gate: Document, source: Document, color: bool) -> str:
 def _one_gate(gate: Document, source: Document, color: bool) -> Iterator[str]:
     name = f"{gate['mnemonic']} {gate['name']}".strip()
     code = "with" if gate["error_code"] else "without"
-    yield f"    vector {gate['vector']}: {name}, a {gate['class']}, {code} an error code"
+    article = "an" if gate["class"][0] in "ai" else "a"
+    yield f"    vector {gate['vector']}: {name}, {article} {gate['class']}, {code} an error code"
     size = 16 if source["mode"] == "long" else 8
     if not gate["raw"]:
         yield f"    its gate at {_address(gate['address'], source)} is {UNKNOWN}"
@@ -99,8 +104,12 @@ def _one_gate(gate: Document, source: Document, color: bool) -> Iterator[str]:
         f"{gate['type_name']}, {'present' if gate['present'] else 'not present'}"
     )
     yield from drawn(gate["raw"], gate_fields(gate, source["mode"] == "long"), color)
+    code_text = f"({gate['vector'] * 8 + 2:#x})"
+    if gate["short_type"] not in ("int", "trap"):
+        yield f"    {gate['type_name']}, no gate of this mode: the vector raises #GP{code_text}"
+        return
     if not gate["present"]:
-        yield "    P = 0: this vector raises #NP"
+        yield f"    P = 0: the vector raises #NP{code_text}"
         return
     handler = f" {gate['handler']}" if gate["handler"] else ""
     yield f"    enters {int(gate['selector'], 16):x}:{_address(gate['offset'], source)}{handler}"
@@ -123,14 +132,14 @@ def _stack(gate: Document) -> str:
 
 
 def _gdt(rows: list[Document], source: Document, bits: bool, color: bool) -> Iterator[str]:
-    register = source["gdtr"]
-    text = f"of {source['name']} at {_address(register['base'], source)}"
-    yield _title("GDT", f"{text}, limit {register['limit']:#x}", color)
-    if all(row["kind"] is None for row in rows):
-        yield f"    {len(rows)} descriptors: {UNKNOWN}"
+    yield _title("GDT", source, color)
+    unknown = all(row["kind"] is None for row in rows)
+    count = f"{source['gdtr']['limit'] + 1 >> 3} entries of 8 bytes" + (f", {UNKNOWN}" * unknown)
+    yield _place(source["gdtr"], source, count)
+    if unknown:
         return
     yield paint(
-        "sel  descriptor        kind                  DPL  bits           base, limit", DIM, color
+        "sel  descriptor        kind                  DPL  bits       base, limit", DIM, color
     )
     empty: list[Document] = []
     for row in [*rows, None]:
@@ -159,7 +168,7 @@ def _descriptor(row: Document, source: Document, bits: bool, color: bool) -> Ite
     flags = " ".join(name for name, on in names if on)
     dpl = paint(f"{row['dpl']}", GREEN if row["present"] else RED, color)
     base = f"{int(row['base'], 16):x}, {int(row['limit'], 16):x}"
-    yield f"{selector}  {raw}  {row['kind']:<22} {dpl}  {flags:<13} {base}".rstrip()
+    yield f"{selector}  {raw}  {row['kind']:<22} {dpl}  {flags:<10} {base}".rstrip()
     if len(row["raw"]) == 4 and not bits:
         rest = "".join(word[2:] for word in row["raw"][:1:-1])
         yield paint(f"     {rest}  (its second half)", DIM, color)
@@ -169,10 +178,10 @@ def _descriptor(row: Document, source: Document, bits: bool, color: bool) -> Ite
 
 def _tss(tss: Document, source: Document, color: bool) -> Iterator[str]:
     selector = int(source["tr"]["selector"], 16)
-    text = f"of {source['name']}: TR {selector:x}, at {_address(tss['base'], source)}"
-    yield _title("TSS", f"{text}, limit {tss['limit']:#x}", color)
-    if all(field["value"] is None for field in tss["fields"]):
-        yield f"    {UNKNOWN}"
+    unknown = all(field["value"] is None for field in tss["fields"])
+    yield _title("TSS", source, color)
+    yield _place(tss, source, f"TR {selector:x}" + (f", {UNKNOWN}" * unknown))
+    if unknown:
         return
     for field in tss["fields"]:
         value = UNKNOWN
@@ -196,12 +205,12 @@ def _tss_note(name: str, value: str) -> str:
     if not value.strip("0") and name != "I/O map base":
         return "unused"
     if name in ("RSP0", "ESP0"):
-        return "the stack when ring 3 enters ring 0"
+        return "where ring 3 enters ring 0"
     return "for gates with IST " + name[3:] if name.startswith("IST") else ""
 
 
 def _msr(rows: list[Document] | None, color: bool) -> Iterator[str]:
-    yield _title("MSRs", "of SYSCALL and SYSENTER", color)
+    yield f"{paint('MSRs', BOLD, color)} of SYSCALL and SYSENTER"
     if rows is None:
         yield "    a dump does not hold them"
         return
@@ -212,5 +221,5 @@ def _msr(rows: list[Document] | None, color: bool) -> Iterator[str]:
         line = f"    {int(row['number'], 16):>8x}  {name:<14} {value}"
         if len(line) + len(meaning) > 80:
             yield line
-            line, meaning = " " * 31, meaning.strip()
+            line, meaning = " " * 14, meaning.strip()
         yield line + meaning
