@@ -44,12 +44,15 @@ def stack_operand(code: bytes, general: memoryview) -> int | None:
     None: no such operand, or an encoding that is not taken apart here (VEX, EVEX).
     """
     position, override, rex, narrow = 0, False, 0, False
-    while position < len(code) and (code[position] in _PREFIXES or code[position] in _FS_GS):
-        override = override or code[position] in _FS_GS
-        narrow = narrow or code[position] == 0x67
-        position += 1
-    if position < len(code) and code[position] & 0xF0 == 0x40:
-        rex = code[position]
+    while position < len(code):
+        byte = code[position]
+        if byte & 0xF0 == 0x40:
+            rex = byte  # counts only right before the opcode
+        elif byte in _PREFIXES or byte in _FS_GS:
+            rex, override = 0, override or byte in _FS_GS
+            narrow = narrow or byte == 0x67
+        else:
+            break
         position += 1
     position = _modrm_at(code, position)
     if override or position < 0 or position >= len(code):

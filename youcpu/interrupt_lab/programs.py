@@ -203,7 +203,7 @@ PROGRAMS: dict[str, Program] = {
         ("vol. 3A, 6.7", "vol. 3A, 6.14.5"),
     ),
     "double-fault": Program(
-        "a fault while delivering one: #DF, on its own stack",
+        "a fault while delivering one: #DF, on IST1",
         "The program's page fault finds RSP0 at the end of its page: pushing the frame is a page "
         "fault, too. Two page faults make #DF. Its gate names IST1, so the CPU has a stack that "
         "works; without, see triple-fault. Nothing can be resumed: the kernel halts.",
