@@ -1,6 +1,6 @@
-"""IDT, GDT, TSS as they lie in memory; an interrupt or system call played step by step.
+"""The way into the kernel: tables, and interrupts step by step.
 
-Stage: boot
+Stage: cpu
 """
 
 from __future__ import annotations

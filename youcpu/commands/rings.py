@@ -1,6 +1,6 @@
-"""What ring 3 may not: the same instructions in ring 0 and in ring 3, and what came of each.
+"""What ring 3 may not: instructions tried in ring 0 and ring 3.
 
-Stage: boot
+Stage: cpu
 """
 
 from __future__ import annotations
@@ -48,6 +48,13 @@ def main(argv: list[str]) -> int:
 
     sys.stdout.write("\n".join(rings_lines(found, parsed.flag("explain"), color)) + "\n")
     return 0
+
+
+def operands() -> str:
+    """Names for completion."""
+    from youcpu.interrupt_lab.rings import PROBES
+
+    return " ".join(probe.name for probe in PROBES.values())
 
 
 def _wanted(words: list[str]) -> list[Any]:

@@ -133,6 +133,9 @@ class _Steps:
             reasons = RETURN_REASONS[returned]
             value["changes"] = _reasons(value["changes"], before, after, reasons)
             value["popped"] = _popped(step) if returned == "iretq" else []
+            for change in value["changes"]:
+                if returned == "iretq" and change["register"] == "rflags":
+                    change["after"] = hex(step.stack[2])  # with RF, for one instruction
         elif code == _OUT_EOI:
             value |= {"kind": "eoi"}
         elif code == SELF_JUMP and before.cpl == 3:
