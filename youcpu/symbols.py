@@ -96,6 +96,10 @@ class Symbolizer:
         found = symbols.name_at(link) if link is not None else ""
         return found or f"{_base_name(area)}+{offset:#x}"
 
+    def files(self) -> list[FileSymbols]:
+        """All that were read."""
+        return list(self._files.values())
+
     def symbols(self, file: File) -> FileSymbols:
         """The functions of a file."""
         symbols = self._files.get(file.inode)

@@ -313,10 +313,10 @@ class RecordingCpu(Cpu):
     def forget_last(self) -> None:
         """The last step did not come about: it faulted and will be tried again."""
         cells = self.cells
+        cells[Cell.NEXT] = cells[Cell.FIRST] + self._slot_place(cells[Cell.STEPS] - 1)
         cells[Cell.STEPS] -= 1
         cells[Cell.BUDGET] += 1
         cells[Cell.SKIP] = 1
-        cells[Cell.NEXT] = cells[Cell.FIRST] + self._slot_place(cells[Cell.STEPS])
 
     def return_to(self, step: int) -> None:
         """Registers and RAM as they were before a recorded step. The caller knows that no kernel

@@ -62,6 +62,13 @@ class Places:
             lines = self._lines[file.inode] = SourceLines(data)
         return lines
 
+    def near(self, name: str) -> str:
+        """The name most like one that was not found, "" where none is."""
+        from difflib import get_close_matches
+
+        known = {found for file in self._symbolizer.files() for _, _, found in file.names}
+        return next(iter(get_close_matches(name, known, n=1, cutoff=0.7)), "")
+
     def find(self, task: Task, name: str) -> int | None:
         """Address of a function in what is mapped now; `name+0x12` too."""
         name, _, more = name.partition("+")

@@ -72,6 +72,8 @@ class Stepper:
         #: The steps that were looked at last.
         self.history: deque[StepEvent] = deque(maxlen=SLOTS)
         self._addresses = VirtualAddresses()
+        #: Called behind each way through the kernel.
+        self.behind_door: list[Callable[[], None]] = []
         self.run = self._power_on()
         #: (step, ticks) of points that were passed; None: recording has not begun.
         self._anchors: list[tuple[int, int]] = []
@@ -219,6 +221,8 @@ class Stepper:
             self._report(final=False)
 
     def _after_door(self, how: str) -> None:
+        for look in self.behind_door:
+            look()
         if how == "exception":
             return
         # The call may have mapped other files.
