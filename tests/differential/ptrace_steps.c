@@ -39,7 +39,7 @@ int main(int argc, char **argv) {
     if (argc < 5) return 1;
     unsigned long place = strtoul(argv[1], 0, 16);
     long limit = atol(argv[2]);
-    out = fopen(argv[3], "wb");
+    out = fopen(argv[3], "wbe");
     if (!out) return 1;
     setvbuf(out, 0, _IOFBF, 1 << 20);
     pid_t child = fork();

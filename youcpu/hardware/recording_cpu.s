@@ -17,6 +17,8 @@
         .set FPUC, STATE + 610
         .set X87_RAISED, STATE + 778            # softfloat's exception flags: x87, SSE
         .set SSE_RAISED, STATE + 810
+        .set X87_FLUSHES, STATE + 780
+        .set SSE_FLUSHES, STATE + 812           # softfloat flushes SSE results to zero
         .set MXCSR, STATE + 816
 
 # void instruction(engine rdi, address rsi, size edx, cells rcx): before each instruction
@@ -61,17 +63,35 @@ record: push    rbx
         call    [rbx + SAVE]
         movzx   eax, byte ptr [r15 + X87_RAISED]
         movzx   edx, byte ptr [r15 + SSE_RAISED]
-        mov     ecx, eax
+        mov     ecx, [r15 + MXCSR]
+        shr     ecx, 15
+        xor     cl, [r15 + SSE_FLUSHES]
+        or      ecx, eax
         or      ecx, edx
         jnz     raised
 whole:  mov     rax, [r15 + COUNTER]
         cmp     r12, [rbx + LAST_ADDRESS]       # the same instruction, RCX just became 0:
         jne     fresh                           # QEMU looks once more at a REP that is over
         test    rax, rax
-        jnz     fresh
+        jnz     same
         cmp     qword ptr [rbx + LAST_RCX], 0
-        je      fresh
+        je      same
         mov     [rbx + LAST_RCX], rax
+        jmp     tail
+same:   mov     rdx, r15                        # the same instruction and the same registers, but
+        cmp     rdx, [rbx + FIRST]              # it had begun to store: into its own block of
+        jne     1f                              # code, so QEMU starts it again, alone
+        mov     rdx, [rbx + END]
+1:      sub     rdx, SLOT
+        mov     r8, [rbx + ACCESSES]
+        cmp     r8, [rdx + 32]
+        je      fresh
+        lea     rsi, [rdx + STATE]
+        lea     rdi, [r15 + STATE]
+        mov     ecx, 16
+        repe cmpsq
+        jne     fresh
+        mov     [rdx + 32], r8
         jmp     tail
 fresh:  cmp     qword ptr [rbx + SKIP], 0
         jne     1f
@@ -138,6 +158,10 @@ raised: mov     ecx, edx                        # 80: a result was flushed to ze
         or      word ptr [r15 + FPUS], 0x8080   # one that is not masked: ES and B
 1:      mov     byte ptr [r15 + X87_RAISED], 0
         mov     byte ptr [r15 + SSE_RAISED], 0
+        mov     ecx, [r15 + MXCSR]
+        shr     ecx, 15
+        mov     [r15 + SSE_FLUSHES], cl         # LDMXCSR told it to the x87 unit's instead
+        mov     byte ptr [r15 + X87_FLUSHES], 0
         mov     rdi, r14
         lea     rsi, [r15 + CONTEXT]
         call    [rbx + RESTORE]
