@@ -151,9 +151,25 @@ def _writer(stream: TextIO):  # type: ignore[no-untyped-def]
 
 
 def _tui(program: Program, question: Question) -> int:
-    from youcpu.commands._step.tui import run_tui
+    """Exit code 0: the user looked around and left."""
+    from youcpu.commands._step.session import Session
 
-    return run_tui(program, question)
+    try:
+        import textual  # noqa: F401
+    except ImportError:
+        raise Failure("--tui wants the Python package textual: pip install 'youcpu[tui]'") from None
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise Failure("--tui wants a terminal")
+    from youcpu.commands._step.tui import run_app
+
+    session = Session(program, question, None, sys.stderr, _tell)
+    try:
+        if question.start:
+            session.seek()
+        run_app(session.stepper, program.argv[0].decode("utf-8", "backslashreplace"))
+    finally:
+        session.close()
+    return 0
 
 
 def _tell(message: str) -> None:

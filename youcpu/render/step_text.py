@@ -73,6 +73,10 @@ class StepText:
             self._decoded[key] = found
         return found
 
+    def decode_first(self, data: bytes, address: int) -> Instruction:
+        """The first instruction in some bytes."""
+        return next(self._decoder.instructions(data, address, detail=False))
+
     def step(self, step: StepEvent) -> str:
         """One step, newline at its end."""
         if self.short:
@@ -166,11 +170,12 @@ class StepText:
         if doors:
             yield self._row("ring", rings)
         for event in step.kernel:
-            text = self._event(event, step)
+            text = self.event_text(event, step)
             if text:
                 yield self._row("", paint(text, CYAN, self.color))
 
-    def _event(self, event: Event, step: StepEvent) -> str:
+    def event_text(self, event: Event, step: StepEvent) -> str:
+        """One thing that the kernel did."""
         if isinstance(event, DoorEvent):
             return door_text(event, step)
         if isinstance(event, SyscallEvent):
@@ -206,7 +211,7 @@ class StepText:
         changed += [
             text.removeprefix("kernel: ")
             for event in step.kernel
-            if not isinstance(event, DoorEvent) and (text := self._event(event, step))
+            if not isinstance(event, DoorEvent) and (text := self.event_text(event, step))
         ]
         head = f"{step.number:>5}  {self._place(step.address, step.symbol)}"
         line = f"{head}  {paint(self._assembly(step), BOLD, self.color)}"

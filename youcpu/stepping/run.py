@@ -12,6 +12,7 @@ from youcpu.hardware.paging import PF_INSTR
 from youcpu.hardware.recording_cpu import Mode, Paused, RecordingCpu
 from youcpu.machine import Machine, TimeLimit
 from youcpu.record import replace
+from youcpu.stepping.streams import Output
 from youcpu.trace.events import Event, ExitEvent, FaultEvent, ForkEvent, SignalEvent, SyscallEvent
 from youcpu.trace.steps import DoorEvent
 from youcpu.trace.tracer import Tracer
@@ -52,11 +53,12 @@ class Run:
         assert isinstance(cpu, RecordingCpu)
         self.cpu: RecordingCpu = cpu
         self.kernel = self.machine.kernel
-        self.machine.standard_fds = program.streams.fresh()
+        self.output = Output()
+        self.machine.standard_fds = (program.streams.stdin, *self.output.descriptors)
         try:
             self.task: Task = self.machine.execute(program.path, program.argv, program.envp)
         except BaseException:
-            self.machine.close()
+            self.close()
             raise
         self.pid = self.task.pid
         #: Doors and events of the step that is under way.
@@ -189,6 +191,7 @@ class Run:
     def close(self) -> None:
         """Power off."""
         self.machine.close()
+        self.output.close()
 
 
 class _KernelSink:

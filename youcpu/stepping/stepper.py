@@ -74,7 +74,10 @@ class Stepper:
         self._addresses = VirtualAddresses()
         #: Called behind each way through the kernel.
         self.behind_door: list[Callable[[], None]] = []
+        #: A machine that was powered on ahead, for the next way back.
+        self._spare: Run | None = None
         self.run = self._power_on()
+        self.program.streams.rewind()
         #: (step, ticks) of points that were passed; None: recording has not begun.
         self._anchors: list[tuple[int, int]] = []
         self._on_step: OnStep | None = None
@@ -328,6 +331,7 @@ class Stepper:
         known = bytes(old.cpu.slot(step).context) if old.cpu.holds(step) else None
         on_step, self._on_step = self._on_step, None
         run = self.run = self._power_on_again()
+        self.program.streams.rewind()
         cpu = run.cpu
         try:
             self._stop_at_call = False
@@ -356,7 +360,15 @@ class Stepper:
         self.places.forget()
         old.close()
 
+    def keep_ready(self) -> None:
+        """Power a machine on ahead, so that playing again takes less time when it is wanted."""
+        if self._spare is None and self._anchors:
+            self._spare = self._power_on_again()
+
     def _power_on_again(self) -> Run:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            return spare
         try:
             return self._power_on()
         except Exception as error:
@@ -365,6 +377,8 @@ class Stepper:
     def close(self) -> None:
         """Power off."""
         self.run.close()
+        if self._spare is not None:
+            self._spare.close()
 
 
 def _same(one: bytes, other: bytes) -> bool:

@@ -17,56 +17,67 @@ from typing import IO
 _KEPT = 64 << 20
 
 
+class Output:
+    """Files that take standard output and error of one run."""
+
+    def __init__(self) -> None:
+        self.files: list[IO[bytes]] = [_temporary(), _temporary()]
+        #: Bytes of this run that were thrown away.
+        self.dropped = [0, 0]
+
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        """Of output and error."""
+        return self.files[0].fileno(), self.files[1].fileno()
+
+    def tail(self, size: int) -> bytes:
+        """The end of what the run wrote, output and then error."""
+        found = b""
+        for file in self.files:
+            length = os.fstat(file.fileno()).st_size
+            found += os.pread(file.fileno(), size, max(length - size, 0))
+        return found[-size:]
+
+    def close(self) -> None:
+        """The files go."""
+        for file in self.files:
+            file.close()
+
+
 class Streams:
     """Standard input, output and error of one program, for as many runs as are needed."""
 
     def __init__(self, stdin: str | None = None) -> None:
         """`stdin`: a path, "-" for ours (read to its end first), None: empty. Raises OSError."""
         self._input = _input(stdin)
-        self._output: list[IO[bytes]] = []
         #: Bytes of standard output and error that the user has already.
         self._passed = [0, 0]
-        #: Bytes of this run that were thrown away.
-        self._dropped = [0, 0]
 
-    def fresh(self) -> tuple[int, int, int]:
-        """Descriptors for a run from the start."""
-        os.lseek(self._input.fileno(), 0, os.SEEK_SET)
-        self.close_output()
-        self._output = [_temporary(), _temporary()]
-        self._dropped = [0, 0]
-        return (self._input.fileno(), *(file.fileno() for file in self._output))
+    @property
+    def stdin(self) -> int:
+        """Descriptor of the input; all runs share its position."""
+        return self._input.fileno()
 
-    def pending(self) -> list[bytes]:
-        """What the program wrote since this was asked last, to output and to error."""
+    def rewind(self) -> None:
+        """A run begins: its input is at the start."""
+        if self._input.seekable():
+            os.lseek(self.stdin, 0, os.SEEK_SET)
+
+    def pending(self, output: Output) -> list[bytes]:
+        """What a run wrote that the user does not have, to output and to error."""
         found = []
-        for number, file in enumerate(self._output):
+        for number, file in enumerate(output.files):
             size = os.fstat(file.fileno()).st_size
-            start = self._passed[number] - self._dropped[number]
-            found.append(os.pread(file.fileno(), max(size - start, 0), max(start, 0)))
-            self._passed[number] = max(self._passed[number], size + self._dropped[number])
+            start = max(self._passed[number] - output.dropped[number], 0)
+            found.append(os.pread(file.fileno(), max(size - start, 0), start))
+            self._passed[number] = max(self._passed[number], size + output.dropped[number])
             if size > _KEPT and start <= size:
                 os.ftruncate(file.fileno(), 0)
-                self._dropped[number] += size
+                output.dropped[number] += size
         return found
 
-    def tail(self, size: int) -> bytes:
-        """The end of what this run wrote, output and then error."""
-        found = b""
-        for file in self._output:
-            length = os.fstat(file.fileno()).st_size
-            found += os.pread(file.fileno(), size, max(length - size, 0))
-        return found[-size:]
-
-    def close_output(self) -> None:
-        """The files of the run go."""
-        for file in self._output:
-            file.close()
-        self._output = []
-
     def close(self) -> None:
-        """All files go."""
-        self.close_output()
+        """The input goes."""
         self._input.close()
 
 

@@ -118,7 +118,7 @@ class Session:
 
     def _run(self) -> int:
         question, stepper = self.question, self.stepper
-        pause = self._seek() if question.start else None
+        pause = self.seek() if question.start else None
         if pause is None:
             self.view.start(
                 [word.decode("utf-8", "backslashreplace") for word in self.program.argv],
@@ -157,7 +157,7 @@ class Session:
 
     # -- the way to the first step ---------------------------------------------------------------
 
-    def _seek(self) -> Pause | None:
+    def seek(self) -> Pause | None:
         """None: it is there. Raises Failure."""
         place = self.question.start or ""
         pause = self.stepper.seek(lambda: self._find(place), self._deadline)
@@ -238,7 +238,8 @@ class Session:
 
     def _output(self) -> None:
         """What the program wrote goes its way."""
-        for stream, data in zip(self._out, self.program.streams.pending(), strict=True):
+        pending = self.program.streams.pending(self.stepper.run.output)
+        for stream, data in zip(self._out, pending, strict=True):
             if data:
                 self.view.flush()
                 stream.flush()
