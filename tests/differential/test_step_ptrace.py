@@ -26,7 +26,7 @@ PROGRAMS = sorted(
 FORBIDDEN = 77
 #: Single-step stops of all programs together: what the acceptance asks for.
 WANTED = 100_000
-LIMIT = 12_000
+LIMIT = 4_000
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,8 @@ EXCEPTIONS = {
     13: "#GP general protection", 14: "#PF page fault", 16: "#MF x87 error",
     17: "#AC alignment", 19: "#XM SIMD error",
 }  # fmt: skip
+#: The CPU does not say how long an instruction is that it refuses: so many bytes are kept.
+UNKNOWN_SIZE = 15
 _LABEL = 9
 _MANY_BYTES = 16
 
@@ -68,7 +70,7 @@ class StepText:
             if len(self._decoded) > 1 << 16:
                 self._decoded.clear()
             found = next(self._decoder.instructions(code, address))
-            if len(found.data) != len(code):
+            if len(found.data) != len(code) != UNKNOWN_SIZE:
                 found = Instruction(address, code, "(bad)", "", None, None)
             self._decoded[key] = found
         return found
@@ -211,7 +213,7 @@ class StepText:
         changed += [
             text.removeprefix("kernel: ")
             for event in step.kernel
-            if not isinstance(event, DoorEvent) and (text := self.event_text(event, step))
+            if not isinstance(event, DoorEvent | FaultEvent) and (text := self.event_text(event, step))
         ]
         head = f"{step.number:>5}  {self._place(step.address, step.symbol)}"
         line = f"{head}  {paint(self._assembly(step), BOLD, self.color)}"
@@ -241,7 +243,9 @@ def fault_text(event: FaultEvent) -> str:
         return f"kernel: nothing may be there: {signal_name(event.signal)}"
     what = MEANINGS.get(event.outcome, event.outcome)
     frame = "" if event.frame is None else f", frame {event.frame:#x}"
-    area = f"  {event.area.decode('utf-8', 'backslashreplace')}" if event.area else ""
+    area = ""
+    if event.area:
+        area = "  " + event.area.decode("utf-8", "backslashreplace").rpartition("/")[2]
     return f"kernel: maps the page: {what}{frame}{area}; the instruction is tried again"
 
 

@@ -25,14 +25,23 @@ def physical_address(task: Task, address: int) -> int | None:
 
 
 def read_memory(ram: Ram, task: Task, address: int, size: int) -> bytes:
-    """Bytes at a user address, as many as are mapped there. Changes nothing."""
+    """Bytes at a user address, as many as the program could read there. Changes nothing.
+
+    Where no page is in yet they are what a fault would bring: the file's, or zeros.
+    """
     found = bytearray()
     while size > 0:
         physical = physical_address(task, address)
-        if physical is None:
-            break
         count = min(size, PAGE_SIZE - (address & _OFFSET))
-        found += ram.bytes[physical : physical + count]
+        if physical is not None:
+            found += ram.bytes[physical : physical + count]
+        elif (area := task.mm.areas.at(address)) is None:
+            break
+        elif area.file is None:
+            found += bytes(count)
+        else:
+            offset = (area.page_index(address) << PAGE_SHIFT) + (address & _OFFSET)
+            found += area.file.pread(count, offset).ljust(count, b"\0")
         address, size = address + count, size - count
     return bytes(found)
 

@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from youcpu.hardware.cpu import CR2, RIP
+from youcpu.abi.auxv import AT_ENTRY
+from youcpu.hardware.cpu import CR2, RIP, RSP
 from youcpu.hardware.interrupts import PAGE_FAULT
 from youcpu.hardware.paging import PF_INSTR
 from youcpu.hardware.recording_cpu import Mode, Paused, RecordingCpu
+from youcpu.kernel.exec.load_elf import STACK_TOP
 from youcpu.machine import Machine, TimeLimit
 from youcpu.record import replace
+from youcpu.stepping.memory import read_memory
 from youcpu.stepping.streams import Output
 from youcpu.trace.events import Event, ExitEvent, FaultEvent, ForkEvent, SignalEvent, SyscallEvent
 from youcpu.trace.steps import DoorEvent
@@ -61,6 +64,8 @@ class Run:
             self.close()
             raise
         self.pid = self.task.pid
+        #: AT_ENTRY of the auxiliary vector.
+        self.entry_point = self._entry_point()
         #: Doors and events of the step that is under way.
         self.kernel_events: list[Event] = []
         #: Called before the kernel answers, and after it did with how it was entered.
@@ -77,6 +82,20 @@ class Run:
         cpu.before_run, cpu.after_run = self._before_run, self._after_run
         self.machine.between_slices = self._check_deadline
         cpu.prepare(Mode.COUNT)
+
+    def _entry_point(self) -> int | None:
+        """From the new stack: argc, argv, NULL, envp, NULL, pairs of type and value."""
+        address = self.cpu.state[RSP]
+        data = read_memory(self.machine.ram, self.task, address, STACK_TOP - address)
+        quads = memoryview(data[: len(data) & -8]).cast("Q")
+        place, ends = 1, 2
+        while ends and place < len(quads):
+            ends -= not quads[place]
+            place += 1
+        for index in range(place, len(quads) - 1, 2):
+            if quads[index] == AT_ENTRY:
+                return quads[index + 1]
+        return None
 
     # -- the machine goes on -----------------------------------------------------------------
 

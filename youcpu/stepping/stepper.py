@@ -136,6 +136,13 @@ class Stepper:
         """(file, line) of an address."""
         return self.places.source(self.task, address)
 
+    def find(self, place: str) -> int | None:
+        """Address of a symbol in what is mapped now; `entry` is the program's own first
+        instruction (e_entry), behind the dynamic linker. Raises ValueError for a bad offset."""
+        if place == "entry":
+            return self.run.entry_point
+        return self.places.find(self.task, place)
+
     def _context(self) -> memoryview:
         return memoryview(self.run.cpu.snapshot())
 
@@ -243,9 +250,10 @@ class Stepper:
             self.run.kernel_events.clear()
             return
         reader = _CodeReader(self.run, self._reported)
+        after: Slot | None = None
         while self._reported < cpu.steps:
             number = self._reported
-            slot = cpu.slot(number)
+            slot = after or cpu.slot(number)
             if self._fetched is None:
                 self._fetched = self._fetch(reader, slot)
             last = number + 1 == cpu.steps

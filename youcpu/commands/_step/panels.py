@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from youcpu.hardware.cpu import CR0, CR3, CR4, EFER, RSP
 from youcpu.hardware.paging import FlatMemory, PagingRegisters, flag_names
 from youcpu.hardware.paging_walk import walk
-from youcpu.render.step_text import FLAG_NAMES, StepText
+from youcpu.render.step_text import EXCEPTIONS, FLAG_NAMES, StepText
 from youcpu.trace.steps import DoorEvent, StepEvent
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Panels:
             line: Line = []
             for name in (left, right):
                 mark, style = ("*", CHANGED) if name in changed else (" ", "")
-                line.append((f"{mark}{name:<3} {values[name]:016x} "[: width // 2 + 1], style))
+                line.append((f"{mark}{name:<3} {values[name]:016x}", style))
             lines.append(line)
         lines.append([(f" rip {values['rip']:016x}", ""), (f"  {self.place()}", NAME)])
         flags = values["rflags"]
@@ -199,7 +199,7 @@ class Panels:
         for event in step.kernel:
             text = self._text.event_text(event, step)
             if isinstance(event, DoorEvent):
-                text = f"step {step.number}: {text.partition(':')[0]}"
+                text = f"step {step.number}: {_door(event)}"
             lines.append([(text.removeprefix("kernel: "), KERNEL)])
         return lines
 
@@ -210,3 +210,14 @@ class Panels:
         shown = "".join(c if c.isprintable() or c == "\n" else "·" for c in text)
         lines = shown.splitlines()[-height:]
         return [[(line, "")] for line in lines] or [[("nothing yet", DIM)]]
+
+
+def _door(event: DoorEvent) -> str:
+    """How the kernel was entered, in few words."""
+    if event.vector is None:
+        return event.how.upper()
+    name = EXCEPTIONS.get(event.vector, f"INT {event.vector:#x}").split()[0]
+    if event.how == "interrupt":
+        name = f"INT {event.vector:#x}"
+    code = "" if event.error_code is None else f" error {event.error_code:#x}"
+    return name + code + ("" if event.address is None else f" at {event.address:#x}")

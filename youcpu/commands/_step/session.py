@@ -173,7 +173,7 @@ class Session:
         except ValueError:
             pass
         try:
-            return self.stepper.places.find(self.stepper.task, place)
+            return self.stepper.find(place)
         except ValueError:
             raise Failure(f"{place}: NAME+OFFSET is wanted", 2) from None
 

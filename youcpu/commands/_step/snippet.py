@@ -107,4 +107,5 @@ def _complaint(text: str) -> str:
     """The first error of as or ld, without the names of our files."""
     lines = [line for line in text.splitlines() if "rror" in line or "undefined" in line]
     line = (lines or text.splitlines() or ["it cannot be assembled"])[0]
-    return line.rpartition("Error: ")[2].rpartition(": ")[2].strip()
+    _, marked, text = line.partition("Error: ")
+    return text if marked else line.rpartition("snippet")[2].partition(": ")[2] or line

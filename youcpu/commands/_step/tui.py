@@ -65,11 +65,13 @@ class StepApp(App[int]):
 
     TITLE = "youcpu step"
     ENABLE_COMMAND_PALETTE = False
+    # No panel takes the keys.
+    AUTO_FOCUS = ""
     CSS = """
     Screen { layout: vertical; }
     #title { height: 1; text-style: bold; }
     #left { width: 1fr; } #right { width: 44; }
-    .panel { border: solid $primary; padding: 0; }
+    .panel { border: solid $primary; padding: 0; text-wrap: nowrap; text-overflow: ellipsis; }
     #code { height: 1fr; } #walk { height: 8; } #output { height: 3; }
     #registers { height: 12; } #stack { height: 1fr; } #kernel { height: 5; }
     #ask { display: none; dock: bottom; height: 3; }
@@ -77,15 +79,15 @@ class StepApp(App[int]):
     HelpScreen { align: center middle; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s,space,enter", "step", "step"),
-        Binding("n", "over", "over"),
-        Binding("r", "ask", "run to"),
-        Binding("c", "cursor", "to cursor"),
-        Binding("b", "back", "back"),
-        Binding("g", "start", "start"),
-        Binding("w", "walk", "walk"),
-        Binding("question_mark", "help", "help", key_display="?"),
-        Binding("q", "quit", "quit"),
+        Binding("s,space,enter", "step", " step"),
+        Binding("n", "over", " over"),
+        Binding("r", "ask", " run to"),
+        Binding("c", "cursor", " to cursor"),
+        Binding("b", "back", " back"),
+        Binding("g", "start", " start"),
+        Binding("w", "walk", " walk"),
+        Binding("question_mark", "help", " help", key_display="?"),
+        Binding("q", "quit", " quit"),
         Binding("up", "move(-1)", show=False),
         Binding("down", "move(1)", show=False),
         Binding("escape", "cancel", show=False),
@@ -204,9 +206,10 @@ class StepApp(App[int]):
         if address is None:
             near = self.stepper.places.near(place)
             self.message = f"no symbol '{place}'" + (f": {near}?" if near else "")
-            self.show()
+            self.call_after_refresh(self.show)
         else:
-            self._go(None, (address,))
+            # The question must be gone first: the panels have their whole size again.
+            self.call_after_refresh(self._go, None, (address,))
 
     def find(self, place: str) -> int | None:
         """Address of a symbol or a number."""
@@ -215,7 +218,7 @@ class StepApp(App[int]):
         except ValueError:
             pass
         try:
-            return self.stepper.places.find(self.stepper.task, place)
+            return self.stepper.find(place)
         except ValueError:
             return None
 
