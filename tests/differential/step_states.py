@@ -14,11 +14,19 @@ _REGS = struct.Struct("<27Q")
 #: struct user_regs_struct (arch/x86/include/asm/user_64.h); orig_rax is the kernel's.
 NAMES = (
     "r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi",
-    "rdi", "orig_rax", "rip", "cs", "rflags", "rsp", "ss", "fs_base", "gs_base", "ds", "es", "fs", "gs",
+    "rdi", "orig_rax", "rip", "cs", "rflags", "rsp", "ss", "fs_base", "gs_base", "ds", "es", "fs",
+    "gs",
 )  # fmt: skip
 FXSAVE = 512
 RECORD = _REGS.size + FXSAVE
-_FP_NAMES = ("fcw", "fsw", "ftw", "mxcsr", *(f"st{n}" for n in range(8)), *(f"xmm{n}" for n in range(16)))
+_FP_NAMES = (
+    "fcw",
+    "fsw",
+    "ftw",
+    "mxcsr",
+    *(f"st{n}" for n in range(8)),
+    *(f"xmm{n}" for n in range(16)),
+)
 #: The trap flag is the stepping's own; RF is the CPU's for its debug exceptions (SDM vol. 3B, 17.3.1.1).
 _STEPPING = 0x100 | 0x10000
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from differential.step_states import Comparison, extra_stop, native_states
 from running import Run
 
-from differential.step_states import Comparison, extra_stop, native_states
 from youcpu.stepping.places import file_symbol
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "step"

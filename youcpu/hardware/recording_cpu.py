@@ -306,9 +306,7 @@ class RecordingCpu(Cpu):
         """Entries of the log in order, of the last LOG_ENTRIES."""
         view, size = self._log_view, _ENTRY.size
         for index in range(max(first, self.access_count - LOG_ENTRIES), end):
-            where, width, kind, value, there = _ENTRY.unpack_from(
-                view, index % LOG_ENTRIES * size
-            )
+            where, width, kind, value, there = _ENTRY.unpack_from(view, index % LOG_ENTRIES * size)
             stored = value.to_bytes(8, "little")[:width]
             yield Access((where, width, kind == WRITE, stored, there[:width]))
 

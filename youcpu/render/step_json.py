@@ -12,8 +12,9 @@ from typing import Any
 
 from youcpu.formats.disassembler import Instruction
 from youcpu.render.disasm import fields_of
-from youcpu.render.jsonl import FIELDS, Json
+from youcpu.render.jsonl import FIELDS
 from youcpu.render.step_text import StepText
+from youcpu.render.values_json import Json
 from youcpu.trace.events import Event
 from youcpu.trace.steps import DoorEvent, MemoryAccess, StepEvent
 
@@ -31,9 +32,7 @@ class StepJson:
         self._held: list[str] = []
         self._size = 0
         self._known: dict[bytes, dict[str, Json]] = {}
-        encoder = json.JSONEncoder(
-            ensure_ascii=True, check_circular=False, separators=(",", ":")
-        )
+        encoder = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":"))
         self._encode = encoder.encode
 
     def start(self, argv: list[str], pid: int, registers: dict[str, int]) -> None:

@@ -213,7 +213,8 @@ class StepText:
         changed += [
             text.removeprefix("kernel: ")
             for event in step.kernel
-            if not isinstance(event, DoorEvent | FaultEvent) and (text := self.event_text(event, step))
+            if not isinstance(event, DoorEvent | FaultEvent)
+            and (text := self.event_text(event, step))
         ]
         head = f"{step.number:>5}  {self._place(step.address, step.symbol)}"
         line = f"{head}  {paint(self._assembly(step), BOLD, self.color)}"
@@ -296,5 +297,3 @@ def registers_text(registers: dict[str, int], columns: int = 3) -> Iterator[str]
 
 def _wide(name: str) -> bool:
     return name.startswith(("x87", "xmm"))
-
-

@@ -103,8 +103,6 @@ def symbol_offset(symbols: FileSymbols, name: str) -> int | None:
     return None
 
 
-
-
 def file_symbol(data: bytes, name: str) -> int | None:
     """Link-time address of a symbol in the bytes of a file."""
     return next((address for address, _, found in FileSymbols(data).names if found == name), None)

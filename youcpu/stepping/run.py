@@ -161,7 +161,7 @@ class Run:
         on_privileged = cpu.on_privileged
 
         def syscall() -> None:
-            self._door(lambda: on_syscall(), "syscall")
+            self._door(on_syscall, "syscall")
 
         def interrupt(vector: int) -> None:
             self._door(lambda: on_interrupt(vector), "interrupt", vector)
@@ -174,10 +174,10 @@ class Run:
                 self._retry(place)
 
         def sysenter() -> None:
-            self._door(lambda: on_sysenter(), "sysenter")
+            self._door(on_sysenter, "sysenter")
 
         def privileged() -> None:
-            self._door(lambda: on_privileged(), "exception", 13, 0)
+            self._door(on_privileged, "exception", 13, 0)
 
         # The kernel's own doors raise exceptions through these names, too.
         cpu.on_syscall, cpu.on_exception, cpu.on_sysenter = syscall, exception, sysenter

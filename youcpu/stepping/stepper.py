@@ -290,9 +290,7 @@ class Stepper:
         accesses: tuple[MemoryAccess, ...] = ()
         if end > slot.access_index:
             accesses = tuple(
-                memory_accesses(
-                    cpu.accesses(slot.access_index, end), self._addresses, task, hints
-                )
+                memory_accesses(cpu.accesses(slot.access_index, end), self._addresses, task, hints)
             )
         # A report is made before each door: what the doors told since is of its first step.
         kernel = tuple(run.kernel_events)

@@ -178,9 +178,14 @@ class Panels:
         lines: list[Line] = [[(f"{address:#x}", "")]]
         for step in found.steps:
             entry = step.entry or 0
-            flags = "".join(flag[0] if len(flag) < 3 else flag for flag in flag_names(entry, step.rules, step.leaf))
+            flags = "".join(
+                flag[0] if len(flag) < 3 else flag
+                for flag in flag_names(entry, step.rules, step.leaf)
+            )
             frame = entry & 0x000F_FFFF_FFFF_F000
-            lines.append([(f"{step.rules.level.name:<4} [{step.index:3}] → {frame:#x} {flags}", "")])
+            lines.append(
+                [(f"{step.rules.level.name:<4} [{step.index:3}] → {frame:#x} {flags}", "")]
+            )
         if found.physical is None:
             lines.append([(f"{found.reason.value}: #PF", CHANGED)])
         else:

@@ -91,7 +91,12 @@ class Session:
     """Steps a program as `question` asks and says what came of it."""
 
     def __init__(
-        self, program: Program, question: Question, view: View, out: TextIO, tell: Callable[[str], None]
+        self,
+        program: Program,
+        question: Question,
+        view: View | None,
+        out: TextIO,
+        tell: Callable[[str], None],
     ) -> None:
         self.program = program
         self.question = question

@@ -66,7 +66,7 @@ def from_assembly(text: str) -> Snippet:
     if shutil.which("as") and shutil.which("ld"):
         return _by_binutils(text)
     try:
-        import keystone
+        import keystone  # type: ignore[import-not-found]
     except ImportError:
         raise UsageError(
             "--asm wants an assembler: GNU as and ld (Debian: apt install binutils), or the "
@@ -94,7 +94,15 @@ def _by_binutils(text: str) -> Snippet:
         file.write(source)
     for command in (
         ["as", "--64", "-o", f"{snippet.path}.o", path],
-        ["ld", "-z", "noseparate-code", f"-Ttext={CODE:#x}", "-o", snippet.path, f"{snippet.path}.o"],
+        [
+            "ld",
+            "-z",
+            "noseparate-code",
+            f"-Ttext={CODE:#x}",
+            "-o",
+            snippet.path,
+            f"{snippet.path}.o",
+        ],
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:

@@ -83,7 +83,7 @@ class StepApp(App[int]):
         Binding("n", "over", " over"),
         Binding("r", "ask", " run to"),
         Binding("c", "cursor", " to cursor"),
-        Binding("b", "back", " back"),
+        Binding("b", "step_back", " back"),
         Binding("g", "start", " start"),
         Binding("w", "walk", " walk"),
         Binding("question_mark", "help", " help", key_display="?"),
@@ -101,6 +101,7 @@ class StepApp(App[int]):
         self.cursor_address: int | None = None
         self.message = ""
         self._addresses: list[int] = []
+        self._shown: dict[str, list[Line]] = {}
 
     def compose(self) -> ComposeResult:
         yield Static(id="title")
@@ -123,7 +124,7 @@ class StepApp(App[int]):
         self.set_interval(_IDLE_S, self._get_ready)
         self.call_after_refresh(self.show)
 
-    def on_resize(self, event: Resize) -> None:
+    def on_resize(self, _event: Resize) -> None:
         self.call_after_refresh(self.show)
 
     # -- what is seen --------------------------------------------------------------------------
@@ -135,21 +136,27 @@ class StepApp(App[int]):
         if stepper.ended is not None:
             state += "  " + ended_text(stepper.ended)
         title = f"{self.program_name}  {state}  ring {stepper.ring}  {self.message}"
-        self.query_one("#title", Static).update(Text(title, no_wrap=True, overflow="ellipsis"))
-        code = self.query_one("#code", Static)
+        code, stack, output = (self._panel(name) for name in ("code", "stack", "output"))
         lines, self._addresses = panels.code(
             max(code.size.height, 1), max(code.size.width, 10), self.cursor_address
         )
-        code.update(as_text(lines))
-        walk = self.query_one("#walk", Static)
-        walk.border_title = panels.walk_title()
-        walk.update(as_text(panels.page_walk()))
-        self.query_one("#registers", Static).update(as_text(panels.registers(42)))
-        stack = self.query_one("#stack", Static)
-        stack.update(as_text(panels.stack(max(stack.size.height, 1))))
-        self.query_one("#kernel", Static).update(as_text(panels.kernel()))
-        output = self.query_one("#output", Static)
-        output.update(as_text(panels.output(max(output.size.height, 1))))
+        self._panel("walk").border_title = panels.walk_title()
+        for name, shown in (
+            ("title", [[(title, "")]]),
+            ("code", lines),
+            ("walk", panels.page_walk()),
+            ("registers", panels.registers(42)),
+            ("stack", panels.stack(max(stack.size.height, 1))),
+            ("kernel", panels.kernel()),
+            ("output", panels.output(max(output.size.height, 1))),
+        ):
+            # Sizes do not depend on what is in them.
+            if self._shown.get(name) != shown:
+                self._shown[name] = shown
+                self._panel(name).update(as_text(shown), layout=False)
+
+    def _panel(self, name: str) -> Static:
+        return self.query_one(f"#{name}", Static)
 
     def _go(self, count: int | None, targets: tuple[int, ...] = ()) -> None:
         self.message = ""
@@ -157,9 +164,7 @@ class StepApp(App[int]):
             self.message = "the program has ended: b goes back"
         else:
             try:
-                pause = self.stepper.step(
-                    count, targets, self._seen, time.monotonic() + PATIENCE_S
-                )
+                pause = self.stepper.step(count, targets, self._seen, time.monotonic() + PATIENCE_S)
                 if targets and pause.reason != "target":
                     self.message = "it was not reached"
             except TimeLimit:
@@ -244,7 +249,7 @@ class StepApp(App[int]):
             self.cursor_address = places[at]
             self.show()
 
-    def action_back(self) -> None:
+    def action_step_back(self) -> None:
         """One step back."""
         self._back(self.stepper.position - 1)
 
