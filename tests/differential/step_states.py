@@ -1,4 +1,4 @@
-"""Steps of youcpu beside the steps of a real CPU: registers after each, difference by difference."""
+"""Steps of youcpu beside those of a real CPU: registers after each, compared."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FP_NAMES = (
     *(f"st{n}" for n in range(8)),
     *(f"xmm{n}" for n in range(16)),
 )
-#: The trap flag is the stepping's own; RF is the CPU's for its debug exceptions (SDM vol. 3B, 17.3.1.1).
+#: TF is the stepping's own; RF is the CPU's, for debug exceptions (SDM vol. 3B, 17.3.1.1).
 _STEPPING = 0x100 | 0x10000
 
 

@@ -1,10 +1,10 @@
-"""A CPU that stops after any instruction and records what it did: SDM vol. 3B, 17.4.2 (single-step).
+"""A CPU that stops after any instruction and records it: SDM vol. 3B, 17.3.1.4 (single-step).
 
-The trap flag would show in what PUSHF and SYSCALL save, and a Python callback an instruction is 300
-times slower than running (trap 7). So two hooks of machine code (recording_cpu.s) write a ring:
-before each instruction the whole register file, at each access its place and what lay there.
+The trap flag would show in what PUSHF and SYSCALL save, and a Python callback an instruction is
+300 times slower than running (trap 7). So two hooks of machine code (recording_cpu.s) write a
+ring: before each instruction the whole register file, at each access its place and what was there.
 
-    ring, SLOTS of them:  +0 ticks  +8 address  +16 size  +24 RFLAGS  +32 accesses before  +64 context
+    ring, SLOTS of them:  +0 ticks +8 address +16 size +24 RFLAGS +32 accesses before +64 context
     log, LOG_ENTRIES:     +0 physical address  +8 size  +12 kind  +16 value stored  +24 bytes there
 
 Ticks are calls of the hook, of all tasks: the machine's clock here, so that where a run stops makes

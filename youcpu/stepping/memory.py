@@ -1,4 +1,4 @@
-"""Physical addresses of recorded accesses back to the program's: the page tables, read backwards."""
+"""Physical addresses of accesses back to the program's: the page tables, read backwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an address is called: function by the symbol tables, source line by DWARF where there is some."""
+"""What an address is called: function by symbol tables, source line by DWARF if there is some."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A saved context as registers with names, and what differs between two: SDM vol. 1, 3.4, 8.1, 10.2.
+"""A saved context as named registers, and what differs between two: SDM vol. 1, 3.4, 8.1, 10.2.
 
 The context is Cpu.snapshot's: QEMU's CPUX86State behind a header of 40 bytes.
 """

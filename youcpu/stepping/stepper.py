@@ -1,4 +1,4 @@
-"""Forwards and back through one program: SDM vol. 3B, 17.4.2, and what a debugger makes of it.
+"""Forwards and back through one program: SDM vol. 3B, 17.3.1.4, and what a debugger makes of it.
 
 Forwards the CPU records (hardware/recording_cpu.py) and this file makes StepEvents of the records.
 Back is one of two ways:

@@ -1,4 +1,4 @@
-"""step --tui: keys and what the panels show then, by textual's pilot; and in a real terminal by tmux."""
+"""step --tui: keys and what the panels show, by textual's pilot; in a terminal by tmux."""
 
 from __future__ import annotations
 
@@ -146,7 +146,9 @@ def test_in_a_terminal() -> None:
     command = f"NO_COLOR=1 {sys.executable} -m youcpu step --tui --clear-env {SHA256}"
 
     def do(*words: str) -> str:
-        done = subprocess.run([tmux, "-L", socket, *words], capture_output=True, text=True)
+        done = subprocess.run(
+            [tmux, "-L", socket, *words], capture_output=True, text=True, check=False
+        )
         return done.stdout
 
     def seen(pattern: str) -> bool:

@@ -6,7 +6,8 @@ from youcpu.options import Option, Parsed, UsageError
 from youcpu.record import record
 
 NAME = "step"
-USAGE = "youcpu step [OPTIONS] [--] PROGRAM [ARG...]\n       youcpu step [OPTIONS] --hex BYTES | --asm TEXT"
+USAGE = """youcpu step [OPTIONS] [--] PROGRAM [ARG...]
+       youcpu step [OPTIONS] --hex BYTES | --asm TEXT"""
 SUMMARY = """Runs PROGRAM on the emulated machine instruction by instruction and shows each turn
 of the fetch-execute cycle: the bytes at RIP and their fields, the assembly, what it
 changed in registers, flags and memory, and its way through the kernel."""

@@ -99,7 +99,7 @@ class Panels:
     # -- registers -----------------------------------------------------------------------------
 
     def registers(self, width: int) -> list[Line]:
-        """General registers in two columns, RIP and RFLAGS; `*` marks what the last step changed."""
+        """General registers in two columns, RIP, RFLAGS; `*`: the last step changed it."""
         values = self.stepper.registers()
         last = self.last
         changed = {change.name for change in last.changes} if last else set()

@@ -100,7 +100,8 @@ class Session:
     ) -> None:
         self.program = program
         self.question = question
-        self.view = view
+        #: None: nothing is shown, the caller steps by itself.
+        self._view = view
         self._out = (out, sys.stderr)
         self._tell = tell
         self.stepper = power_on(program)
@@ -108,6 +109,12 @@ class Session:
         self._deadline = None if limit is None else time.monotonic() + limit
         self._shown = 0
         self._watches = [_Watch(self.stepper, watched) for watched in question.watches]
+
+    @property
+    def view(self) -> View:
+        """How steps are shown."""
+        assert self._view is not None
+        return self._view
 
     def run(self) -> int:
         """The exit code."""
@@ -215,7 +222,8 @@ class Session:
     def _show(self, step: StepEvent) -> None:
         hit = True
         if self._watches:
-            hit = any([watch.changed(step) for watch in self._watches])
+            # Each must see the step, whatever the ones before it say.
+            hit = max([watch.changed(step) for watch in self._watches])
         if hit:
             self.view.step(step)
             self._shown += 1
