@@ -177,6 +177,11 @@ class RegisterFile(Engine):
         self.flush_tlb()
 
     @property
+    def in_64_bit_mode(self) -> bool:
+        """Whether `state` runs 64-bit code: HF_CS64_MASK."""
+        return bool(self.state[HFLAGS] >> 15 & 1)
+
+    @property
     def cpl(self) -> int:
         """Current privilege level of `state`: 0 kernel, 3 user."""
         return self.state[HFLAGS] & 3
