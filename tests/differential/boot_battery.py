@@ -51,6 +51,7 @@ COMMANDS: dict[str, str] = {
     "b=$(awk '/PIC *timer/ { print $2 }' /proc/interrupts); [ $b -gt $a ] && echo ticking",
     "sysfs": "ls /sys; cat /sys/class/tty/ttyS0/type /sys/class/tty/ttyS0/port",
     "dmesg": "dmesg | grep -c 'Linux version'; dmesg | grep -o 'Run /init as init process'",
+    "kallsyms": "echo 1 > /proc/sys/kernel/kptr_restrict; grep -v '\\[' /proc/kallsyms | md5sum",
     "free": "free | awk '{ print $1, NF }'; free -m | awk '/Mem/ { print ($2 > 100) }'",
     "date": "date -u -d @1767225600; date -u -d '2000-02-29 12:00:00' +%s; "
     "date -u -s '2030-01-02 03:04:05' > /dev/null; date -u +%Y-%m-%dT%H:%M",
