@@ -252,6 +252,18 @@ class Cpu(Watch, BlockCounter):
         self.restore()
         return 1
 
+    def hook_cpuid(self, answer: Callable[[], bool]) -> None:
+        """Ask `answer` at each CPUID; True: it has put the values into `state` itself."""
+
+        def cpuid(_data: Any) -> int:
+            self.save()
+            answered = answer()
+            if answered:
+                self.restore()
+            return int(answered)
+
+        self._add_hook(uc.HOOK_INSN, uc.SkippableHook(self._guard(cpuid, 0)), uc.INSN_CPUID)
+
     # -- running -----------------------------------------------------------------------
 
     def run(self, blocks: int) -> None:

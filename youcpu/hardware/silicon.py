@@ -41,9 +41,12 @@ from youcpu.hardware.registers import (
     IDT,
     LDT,
     LSTAR,
+    MISC_ENABLE,
     R11,
     R15,
     RAX,
+    RBX,
+    RCX,
     RDX,
     STAR,
     SYSENTER_CS,
@@ -54,6 +57,10 @@ from youcpu.hardware.registers import (
 from youcpu.hardware.stack_reference import refers_outside
 
 EFER_SCE = 1 << 0
+_CPUID_HLT, _CPUID_APIC = bytes.fromhex("0fa2f4"), 1 << 9
+#: SDM vol. 3A, 11.11.2: the default, and the ranges of the first megabyte.
+MSR_MTRR_DEF_TYPE = 0x2FF
+MSR_MTRR_FIXED = (0x250, 0x258, 0x259, *range(0x268, 0x270))
 _MASK16, _MASK32 = (1 << 16) - 1, (1 << 32) - 1
 _FLAT_CODE = d.G | d.PRESENT | d.SYSTEM_S | d.CODE | d.WRITABLE_OR_READABLE | d.ACCESSED
 #: CR0 after reset: CD, NW, ET. Segments of real mode: 64 KiB, present, writable, accessed.
@@ -78,6 +85,30 @@ class Silicon:
         self.on_delivery: Callable[[list[Delivery]], None] | None = None
         #: Told each SYSCALL, with the registers as they are at the kernel's entry.
         self.on_syscall: Callable[[], None] | None = None
+        self._features = self._read_features()
+
+    def _read_features(self) -> tuple[int, int, int, int]:
+        """EAX EBX ECX EDX of CPUID leaf 1, without the local APIC: this board has none."""
+        cpu, state = self.cpu, self.state
+        kept, before = bytes(cpu.ram.bytes[:3]), cpu.snapshot()
+        cpu.ram.bytes[:3] = _CPUID_HLT
+        self.reset()
+        state[CS + 1] = state[RIP] = 0
+        state[RAX] = 1
+        cpu.run(8)
+        values = tuple(state[register] & _MASK32 for register in (RAX, RBX, RCX, RDX))
+        cpu.ram.bytes[:3] = kept
+        cpu.load(before)
+        cpu.restore()
+        cpu.flush_code()
+        return (*values[:3], values[3] & ~_CPUID_APIC)  # type: ignore[return-value]
+
+    def _cpuid(self) -> bool:
+        state = self.state
+        if state[RAX] & _MASK32 != 1:
+            return False
+        state[RAX], state[RBX], state[RCX], state[RDX] = self._features
+        return True
 
     def attach(self) -> None:
         """Stand behind the doors of the CPU, in place of a kernel of ours."""
@@ -89,6 +120,7 @@ class Silicon:
         cpu.on_privileged = lambda: self._deliver(Cause(trap.GENERAL_PROTECTION, Kind.EXCEPTION, 0))
         cpu.on_sysenter = self._sysenter
         cpu.may_use_ports = self.may_use_ports
+        cpu.hook_cpuid(self._cpuid)
 
     def detach(self) -> None:
         """Make room for a kernel of ours; the doors are to be taken by it."""
@@ -119,6 +151,7 @@ class Silicon:
         d.settle_mode(state)
         state[RIP] = 0xFFF0
         state[RDX] = 0x106A3  # family, model, stepping
+        state[MISC_ENABLE] = 1  # fast strings; the library forgets it
         self.shutdown = None
         cpu.restore()
         cpu.flush_tlb()
@@ -145,6 +178,12 @@ class Silicon:
         load_segment(state, CS, code, 0, _MASK32, _FLAT_CODE | d.L)
         cpu.restore()
         cpu.flush_tlb()
+
+    def enable_caches(self) -> None:
+        """As a PC's firmware leaves the memory type range registers: on, all is write-back."""
+        self.cpu.write_msr(MSR_MTRR_DEF_TYPE, 1 << 11 | 1 << 10 | 6)
+        for msr in MSR_MTRR_FIXED:
+            self.cpu.write_msr(msr, 0x0606_0606_0606_0606)
 
     # -- deliveries --------------------------------------------------------------------
 
