@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from youcpu.hardware import descriptors as d
 from youcpu.hardware.cpu import CR0, CR3, CR4, CS, EFER, EFLAGS, HFLAGS, RIP, Cpu
-from youcpu.hardware.descriptors import GDT, IDT, TR
+from youcpu.hardware.registers import GDT, IDT, TR
 from youcpu.record import field, record
 from youcpu.trace.boot_events import RegisterChange
 

@@ -155,11 +155,8 @@ class Watch:
         memory = self._board.ram.bytes
         pic = self._board.pic
         vectors = [0x1C]
-        for number, chip in enumerate((pic.master, pic.slave)):
-            for line in range(8):
-                if not chip.mask >> line & 1:
-                    vectors.append(chip.vector_base + line)
-            del number
+        for chip in (pic.master, pic.slave):
+            vectors += [chip.base + line for line in range(8) if not chip.imr >> line & 1]
         return all(
             int.from_bytes(memory[vector * 4 + 2 : vector * 4 + 4], "little") == ROM_SEGMENT
             for vector in vectors

@@ -196,10 +196,6 @@ class Silicon:
         """Deliver an external interrupt: between two runs, while `interruptible`."""
         self._deliver(Cause(vector, Kind.EXTERNAL))
 
-    def raise_exception(self, vector: int, error_code: int | None) -> None:
-        """An exception that Unicorn did not see (hardware/control_registers.py)."""
-        self._exception(vector, error_code)
-
     def _deliver(self, cause: Cause) -> None:
         state = self.state
         state[HFLAGS] &= ~HF_INHIBIT_IRQ
@@ -248,7 +244,7 @@ class Silicon:
         state[RIP] += 2
 
     def raise_exception(self, vector: int, error_code: int | None) -> None:
-        """An exception of the instruction at RIP, from within a door."""
+        """An exception of the instruction at RIP that Unicorn did not see."""
         self._deliver(Cause(vector, Kind.EXCEPTION, error_code))
 
     def _software_interrupt(self, vector: int) -> None:

@@ -180,6 +180,12 @@ PROGRAMS: dict[str, Program] = {
         "are #AC(0).",
         "SIGBUS", "vol. 3A, 6.15 (#AC)", "vol. 3A, 2.5",
     ),
+    "x87": _fault(
+        "division by zero in the x87: #MF, told late",
+        "FDIV only notes the error (ZE in the status word). The next x87 instruction that waits, "
+        "here FWAIT, raises #MF; the saved RIP is that of FWAIT, not of the division.",
+        "SIGFPE", "vol. 3A, 6.15 (#MF)", "vol. 1, 8.6-8.7",
+    ),
     "timer": Program(
         "IRQ 0: the tick of the 8254, through the 8259",
         "The program asks for nothing. The chip's counter reaches its end, the interrupt "
