@@ -209,5 +209,3 @@ class Pc:
     def close(self) -> None:
         """Give the engine's memory back."""
         self.board.close()
-
-
