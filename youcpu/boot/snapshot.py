@@ -163,6 +163,8 @@ class Snapshot:
             board.load(self._board)
         except (ValueError, TypeError, KeyError, AttributeError):
             raise SnapshotError("damaged: the state of its devices makes no sense") from None
+        # What the registers do not hold of what a loader did.
+        board.silicon.enable_caches()
         cpu.restore()
         cpu.flush_tlb()
 

@@ -25,6 +25,7 @@ EFER = 79
 TOP_OF_STACK = 80  # of the x87, in the upper half
 SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP, STAR = 605, 606, 607, 608
 LSTAR, CSTAR, FMASK, KERNEL_GS_BASE = 610, 611, 612, 613
+MISC_ENABLE = 620
 DR6, DR7 = 686, 687
 _HEADER = 40
 _ERROR_CODE = (_HEADER + 5384) // 4
@@ -176,6 +177,11 @@ class RegisterFile(Engine):
         """The A20 gate, in `state`; closed, addresses wrap at each odd megabyte."""
         self._state32[A20] = -1 if enabled else ~(1 << 20)
         self.flush_tlb()
+
+    @property
+    def in_64_bit_mode(self) -> bool:
+        """Whether `state` runs 64-bit code: HF_CS64_MASK."""
+        return bool(self.state[HFLAGS] >> 15 & 1)
 
     @property
     def cpl(self) -> int:

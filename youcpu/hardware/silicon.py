@@ -39,6 +39,7 @@ from youcpu.hardware.registers import (
     IDT,
     LDT,
     LSTAR,
+    MISC_ENABLE,
     R11,
     R15,
     RAX,
@@ -51,6 +52,9 @@ from youcpu.hardware.registers import (
 )
 
 EFER_SCE = 1 << 0
+#: SDM vol. 3A, 11.11.2: the default, and the ranges of the first megabyte.
+MSR_MTRR_DEF_TYPE = 0x2FF
+MSR_MTRR_FIXED = (0x250, 0x258, 0x259, *range(0x268, 0x270))
 _MASK16, _MASK32 = (1 << 16) - 1, (1 << 32) - 1
 _FLAT_CODE = d.G | d.PRESENT | d.SYSTEM_S | d.CODE | d.WRITABLE_OR_READABLE | d.ACCESSED
 #: CR0 after reset: CD, NW, ET. Segments of real mode: 64 KiB, present, writable, accessed.
@@ -114,6 +118,7 @@ class Silicon:
         d.settle_mode(state)
         state[RIP] = 0xFFF0
         state[RDX] = 0x106A3  # family, model, stepping
+        state[MISC_ENABLE] = 1  # fast strings; the library forgets it
         self.shutdown = None
         cpu.restore()
         cpu.flush_tlb()
@@ -140,6 +145,12 @@ class Silicon:
         load_segment(state, CS, code, 0, _MASK32, _FLAT_CODE | d.L)
         cpu.restore()
         cpu.flush_tlb()
+
+    def enable_caches(self) -> None:
+        """As a PC's firmware leaves the memory type range registers: on, all is write-back."""
+        self.cpu.write_msr(MSR_MTRR_DEF_TYPE, 1 << 11 | 1 << 10 | 6)
+        for msr in MSR_MTRR_FIXED:
+            self.cpu.write_msr(msr, 0x0606_0606_0606_0606)
 
     # -- deliveries --------------------------------------------------------------------
 
