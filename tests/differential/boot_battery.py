@@ -29,8 +29,8 @@ COMMANDS: dict[str, str] = {
     "trap": "trap 'echo caught USR1' USR1; kill -USR1 $$; echo after; trap 'echo bye' EXIT",
     "trap-term": "sh -c 'trap \"echo term; exit 5\" TERM; while :; do sleep 0.1; done' & "
     "sleep 0.5; kill $!; wait $!; echo $?",
-    "stop-continue": "sleep 0.4 & p=$!; kill -STOP $p; grep State /proc/$p/status; kill -CONT $p; "
-    "wait $p; echo $?",
+    "stop-continue": "sleep 0.5 & p=$!; sleep 0.2; kill -STOP $p; sleep 0.2; grep State /proc/$p/status; "
+    "kill -CONT $p; wait $p; echo $?",
     "timeout": "timeout 0.3 sleep 10; echo $?",
     "jobs": "sleep 0.2 & jobs | wc -l; wait; echo done",
     "here-doc": "x=value; cat <<END\nline one $x\n\tline two\nEND\ncat <<'END'\n$x stays\nEND",
@@ -51,7 +51,6 @@ COMMANDS: dict[str, str] = {
     "b=$(awk '/PIC *timer/ { print $2 }' /proc/interrupts); [ $b -gt $a ] && echo ticking",
     "sysfs": "ls /sys; cat /sys/class/tty/ttyS0/type /sys/class/tty/ttyS0/port",
     "dmesg": "dmesg | grep -c 'Linux version'; dmesg | grep -o 'Run /init as init process'",
-    "kallsyms": "echo 1 > /proc/sys/kernel/kptr_restrict; grep -v '\\[' /proc/kallsyms | md5sum",
     "free": "free | awk '{ print $1, NF }'; free -m | awk '/Mem/ { print ($2 > 100) }'",
     "date": "date -u -d @1767225600; date -u -d '2000-02-29 12:00:00' +%s; "
     "date -u -s '2030-01-02 03:04:05' > /dev/null; date -u +%Y-%m-%dT%H:%M",

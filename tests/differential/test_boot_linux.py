@@ -19,6 +19,8 @@ from qemu_boot import KERNEL, Boot, qemu_boot, why_not
 from running import Run
 
 GUESTS = sorted((Path(__file__).parents[2] / "fixtures/guest/bin").iterdir())
+# The kernel's own list of its symbols, kinds and addresses; too much for a board in a test.
+KALLSYMS = b"echo 1 > /proc/sys/kernel/kptr_restrict; grep -v '\\[' /proc/kallsyms | md5sum\n"
 TYPED = [(b"ready for commands", b"echo typed $((6*7))\n"), (b"typed 42", b"exit\n")]
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
@@ -61,7 +63,8 @@ def initrd(shared: Shared, youcpu: Run, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def qemu(shared: Shared, initrd: Path) -> Boot:
-    boot = shared.once("qemu", lambda: pickle.dumps(qemu_boot(initrd, typed=list(TYPED))))
+    typed = [TYPED[0], (b"typed 42", KALLSYMS), (b"  -\r\n", b"exit\n")]
+    boot = shared.once("qemu", lambda: pickle.dumps(qemu_boot(initrd, typed=typed)))
     return pickle.loads(boot)  # type: ignore[no-any-return]
 
 
@@ -111,8 +114,7 @@ def test_kallsyms_as_the_kernel_has_them(qemu: Boot) -> None:
 
     found = read_symbols(read_kernel(str(KERNEL)), str(KERNEL))
     text = "".join(f"{s.address:016x} {s.kind} {s.name}\n" for s in found.symbols)
-    told = next(text for name, (text, _) in sections(qemu.text).items() if "kallsyms" in name)
-    assert hashlib.md5(text.encode()).hexdigest() == told.split()[0]
+    assert f"\n{hashlib.md5(text.encode()).hexdigest()}  -\n" in qemu.text
 
 
 def test_two_boots_are_the_same_byte_for_byte(
