@@ -56,7 +56,8 @@ class StageWatch:
     def begin(self, stage: str) -> None:
         """A stage that something else than the mode shows: firmware, bootloader, kernel."""
         now = look(self.board.cpu)
-        found = self._attributed(changes(self.last, now), 0, b"")
+        # RESET is where the story begins: nothing was before it.
+        found = self._attributed(changes(self.last, now), 0, b"") if self.reached else []
         self.last = now
         self._tell(stage, [*self._pending, *found])
 

@@ -87,9 +87,9 @@ class Watch:
         pc = self._pc
         self._blocks += 1
         self.block, self.origin = address, previous + size
-        if self._sector_runs and "bootloader" not in pc.stages.reached:
-            if self._state[CS] << 4 != ROM_SEGMENT << 4:
-                pc.stages.begin("bootloader")
+        before_loader = self._sector_runs and "bootloader" not in pc.stages.reached
+        if before_loader and self._state[CS] != ROM_SEGMENT:
+            pc.stages.begin("bootloader")
         pc.stages.look(previous, size)
         if address & _A20 and self._board.cpu.a20_mask != -1 and self.wrapped is None:
             self.wrapped = address
