@@ -93,9 +93,9 @@ class Demonstration:
 
     def _kernel(self) -> BootOutcome:
         pc = self.pc
-        memory_map = [E820Entry(*entry) for entry in pc.memory_map()]
         pc.board.cpu.watch_new_blocks(None)
         pc.stages.begin("kernel")
+        memory_map = [E820Entry(*entry) for entry in pc.memory_map()]
         if self.options.stop_at == "kernel":
             return BootOutcome("stopped", "at the beginning of the stage kernel")
         options = MachineOptions(
