@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING
 from youcpu.abi.errno import Errno
 from youcpu.abi.socket import SOCK_DGRAM, SOCK_STREAM
 from youcpu.kernel.errors import KernelError
-<<<<<<< HEAD
-from youcpu.kernel.vfs.dcache import Dentry, DentryRing, d_path, follow_mount
-=======
 from youcpu.kernel.net.ports import Ports
-from youcpu.kernel.vfs.dcache import Dentry, DentryRing, d_path
->>>>>>> main
+from youcpu.kernel.vfs.dcache import Dentry, DentryRing, d_path, follow_mount
 from youcpu.kernel.vfs.hostfs import HostFdPool, HostTree, StrictHostTree
 from youcpu.kernel.vfs.kmem import KernelMemory
 from youcpu.kernel.vfs.super import (
