@@ -6,7 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
+from youcpu.abi.socket import SOCK_DGRAM, SOCK_STREAM
 from youcpu.kernel.errors import KernelError
+from youcpu.kernel.net.ports import Ports
 from youcpu.kernel.vfs.dcache import Dentry, DentryRing, d_path
 from youcpu.kernel.vfs.hostfs import HostFdPool, HostTree, StrictHostTree
 from youcpu.kernel.vfs.kmem import KernelMemory
@@ -19,6 +21,7 @@ from youcpu.kernel.vfs.super import (
 
 if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
+    from youcpu.kernel.net.unix import UnixSocket
     from youcpu.kernel.task import Task
     from youcpu.kernel.tty.tty import Tty
     from youcpu.kernel.vfs.console import ConsoleInode
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
     from youcpu.kernel.vfs.hostrw import RwFs
     from youcpu.kernel.vfs.inode import Inode
     from youcpu.kernel.vfs.tmpfs import TmpFs
-    from youcpu.kernel.vfs.unix import UnixSocket
 
 
 class MountOptions:
@@ -101,6 +103,8 @@ class Vfs:
         self.files_in_flight = 0
         #: sun_path with its NUL -> socket.
         self.abstract_sockets: dict[bytes, UnixSocket] = {}
+        #: TCP's and UDP's, by the type of their sockets.
+        self.ports = {kind: Ports() for kind in (SOCK_STREAM, SOCK_DGRAM)}
         self._cookie = 0
 
     def mount_all(self, options: MountOptions) -> None:
