@@ -97,7 +97,7 @@ async def picture() -> str:
     app = StepApp(stepper, "fixtures/step/sort")
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
-        await pilot.press(*"sssss", "w", "w")
+        await pilot.press(*"sssss")
         await pilot.press("r", *"sift", "enter")
         await pilot.pause()
         await pilot.press("s", "s", "down", "down")

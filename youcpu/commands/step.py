@@ -1,6 +1,6 @@
 """The fetch-execute cycle of a program, instruction by instruction, forwards and back.
 
-Stage: run
+Stage: cpu
 """
 
 from __future__ import annotations

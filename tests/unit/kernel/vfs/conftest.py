@@ -25,6 +25,7 @@ from youcpu.kernel.signal import Pending, SignalHandlers
 from youcpu.kernel.syscalls.table import SYSCALLS
 from youcpu.kernel.task import SchedEntity
 from youcpu.kernel.timer import TimerQueue
+from youcpu.kernel.tty.job_control import Terminal
 from youcpu.kernel.vfs.fdtable import FdTable
 from youcpu.kernel.vfs.mount import MountOptions, Vfs
 from youcpu.kernel.vfs.namei import FsStruct
@@ -53,6 +54,7 @@ class FakeKernel:
         self.timers = TimerQueue(self.clock)  # type: ignore[arg-type]
         self.hostname, self.domainname = b"youcpu", b"(none)"
         self.groups: dict[int, Any] = {}
+        self.host_terminal = Terminal()
         self.kernel_threads: dict[int, Any] = {}
         self.last_pid, self.total_forks, self.command_line = 1, 1, b"BOOT_IMAGE=youcpu"
         self.scheduler = SimpleNamespace(
