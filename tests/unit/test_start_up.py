@@ -59,6 +59,7 @@ MAY = {
     "readelf": Start(("-h", HELLO), FILE, FILE),
     "ldd": Start((HELLO,), FILE, FILE),
     "disasm": Start(("--hex", "90"), FILE | CAPSTONE, FILE),
+    "initramfs": Start(("-o", "/dev/null", HELLO), {"youcpu.abi", "youcpu.formats"}),
     "syscalls": Start(("read",), RUN),
     "interrupts": Start(("--run", "int80"), LAB | CAPSTONE),
     "rings": Start(("cli",), LAB),
