@@ -43,8 +43,11 @@ asked for; 2 wrong usage."""
 def main(argv: list[str]) -> int:
     """Run the command."""
     try:
-        if argv[-1:] == ["--run"]:
-            argv = [*argv[:-1], "--list"]
+        # --run without a name lists them.
+        argv = [
+            "--list" if word == "--run" and following.startswith("-") else word
+            for word, following in zip(argv, [*argv[1:], "-"], strict=True)
+        ]
         parsed = parse(argv, OPTIONS)
         if parsed.flag("help"):
             sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS, EPILOG))
