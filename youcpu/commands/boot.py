@@ -1,4 +1,4 @@
-"""From the reset vector to init, stage by stage; a disk of yours; a real Linux to its shell.
+"""From the reset vector to init, stage by stage; a real Linux to its shell.
 
 Stage: boot
 """

@@ -110,5 +110,7 @@ def test_the_programs_list_is_what_is_played(capsys: pytest.CaptureFixture[str])
     main(["interrupts", "--list", "--json"])
     names = [row["name"] for row in json.loads(capsys.readouterr().out)["runs"]]
     assert names == list(PROGRAMS)
+    assert main(["interrupts", "--run", "--json"]) == 0
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)["runs"]] == names
     assert main(["interrupts", "--run"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == names

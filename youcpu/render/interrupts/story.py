@@ -51,7 +51,7 @@ def _summary(document: Document) -> str:
     waited = document["waited_ns"]
     text = f"Cost: {cost} instructions in ring 0, {words}; {end}."
     if waited:
-        text += f" The program had run for {waited:,} ns of the machine's time before it."
+        text += f" The program had waited for {waited / 1e6:.1f} ms of the machine's time."
     return text
 
 
