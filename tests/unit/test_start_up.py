@@ -63,6 +63,8 @@ MAY = {
     "syscalls": Start(("read",), RUN),
     "interrupts": Start(("--run", "int80"), LAB | CAPSTONE),
     "rings": Start(("cli",), LAB),
+    "step": Start(("--count", "3", "--", HELLO), RUN | CAPSTONE),
+    "boot": Start(("-q",), MACHINE | {"youcpu.launch", "youcpu.render"}),
     "completion": Start(("bash",), WATCHED),
 }  # fmt: skip
 

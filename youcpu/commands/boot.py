@@ -1,4 +1,4 @@
-"""From the reset vector to init, stage by stage; a real Linux to its shell.
+"""From the reset vector to init, and a real Linux to its shell.
 
 Stage: boot
 """
@@ -32,8 +32,6 @@ _CODES = {"power off": 0, "restart": 0, "halt": 0, "stopped": 0, "timeout": 125,
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from youcpu.launch import Failure, complain
-
     try:
         parsed = parse(argv, OPTIONS)
         if parsed.flag("help"):
@@ -41,9 +39,16 @@ def main(argv: list[str]) -> int:
             return 0
         if parsed.operands:
             raise UsageError(f"{parsed.operands[0]}: files are given by --kernel or --rootfs")
-        return _dispatch(parsed)
+        return _boot(parsed)
     except UsageError as error:
         return usage_error(NAME, error)
+
+
+def _boot(parsed: Parsed) -> int:
+    from youcpu.launch import Failure, complain
+
+    try:
+        return _dispatch(parsed)
     except Failure as failure:
         complain(NAME, str(failure))
         return failure.code

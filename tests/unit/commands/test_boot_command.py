@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import subprocess
-import time
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,7 +65,7 @@ def test_a_root_of_another(youcpu: Run, tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     script = b"mount -t proc proc /proc\necho I am $$\nsleep 0.1 & wait; echo done\npoweroff -f\n"
     done = subprocess.run(
-        [*youcpu.command, "boot", "-q", "--rootfs", str(tmp_path)],
+        [sys.executable, "-m", "youcpu", "boot", "-q", "--rootfs", str(tmp_path)],
         input=script, capture_output=True, timeout=60, check=False,
     )  # fmt: skip
     console = done.stdout.decode()
@@ -76,8 +76,6 @@ def test_a_root_of_another(youcpu: Run, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "proc"]
 
 
-def test_two_boots_are_alike_and_quick(youcpu: Run) -> None:
+def test_two_boots_are_alike(youcpu: Run) -> None:
     first, second = (youcpu("boot", "--json").stdout for _ in range(2))
     assert first == second
-    started = time.process_time()
-    assert time.process_time() - started < 3
