@@ -51,6 +51,7 @@ class Start(NamedTuple):
 
 MAY = {
     "exec-trace": Start((HELLO,), RUN),
+    "step": Start(("--quiet", HELLO), RUN),
     "fork-tree": Start((HELLO,), RUN),
     "sched": Start(("-c", "true"), RUN),
     "pagewalk": Start(("--stats", "--", HELLO), RUN),
