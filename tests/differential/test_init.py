@@ -8,6 +8,7 @@ import pty
 import re
 import shutil
 import subprocess
+import sys
 import tty
 from pathlib import Path
 
@@ -210,3 +211,17 @@ def test_typed_signals_reach_the_foreground(tmp_path: Path) -> None:
     assert "^C" in text
     assert "back 130" in text
     assert re.search(r"\[1\]\+ +Running +sleep 9", text)
+
+
+@busybox
+def test_a_program_may_end_the_machine_that_runs_it() -> None:
+    command = [sys.executable, "-m", "youcpu", "exec-trace", "-e", "trace=reboot", "--"]
+    done = subprocess.run(
+        [*command, str(BUSYBOX), "poweroff", "-f"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == (0 if os.getuid() == 0 else 1)
+    if done.returncode == 0:
+        assert done.stderr.splitlines() == [
+            "reboot(LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_POWER_OFF) = ?",
+            "youcpu exec-trace: the program ended the machine: power off",
+        ]
