@@ -3,8 +3,9 @@
 Each module in commands/ is a subcommand. It has a docstring whose first line is the
 summary and whose `Stage:` line groups it in the help, and one of
 
-- `command`, a function with typer's annotations, which returns the exit code or None, or
-- `main(argv) -> int`, where the command line is not typer's kind (readelf).
+- `main(argv) -> int`, with a table of options (youcpu/options.py), or
+- `command`, a function with typer's annotations, which returns the exit code or None: for
+  commands whose start-up does not count (tour).
 
 Exit codes: 0 fine; 1 what was asked about is bad; 2 wrong usage; 141 closed pipe;
 130 Ctrl-C; commands that run a program exit as it did.
@@ -21,14 +22,21 @@ from typing import Any
 from youcpu import __version__
 
 COMMANDS_DIRECTORY = os.path.join(os.path.dirname(__file__), "commands")
+#: The groups of the help, in the order in which the article tells of them.
 STAGES = {
-    "run": "Run a program on the machine",
+    "learn": "Start here",
+    "run": "Run a program, see everything",
+    "cpu": "The CPU: instructions, rings, the doors to the kernel",
+    "time": "Taking turns",
     "exec": "How the kernel executes a file",
-    "memory": "Where an address leads",
-    "boot": "From reset to init",
     "file": "What lies in the file",
-    "learn": "Learn",
+    "memory": "Where an address leads",
+    "processes": "Forks and cows",
+    "boot": "From reset to init",
+    "shell": "For your shell",
 }
+#: A docstring's first lines: enough for summary and stage.
+DOCSTRING_SIZE = 1024
 
 
 def command_names() -> list[str]:
@@ -43,8 +51,8 @@ def command_names() -> list[str]:
 def describe(name: str) -> tuple[str, str]:
     """(stage, summary) of a subcommand, read from its docstring without importing it."""
     path = os.path.join(COMMANDS_DIRECTORY, f"{name.replace('-', '_')}.py")
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
+    with open(path, "rb") as file:
+        text = file.read(DOCSTRING_SIZE).decode("utf-8", "replace")
     docstring = text.split('"""', 2)[1]
     stage = next(
         (line[6:].strip() for line in docstring.splitlines() if line.startswith("Stage:")), "run"
@@ -53,10 +61,11 @@ def describe(name: str) -> tuple[str, str]:
 
 
 def help_text() -> str:
+    """The front page: every command by its stage."""
     groups: dict[str, list[tuple[str, str]]] = {stage: [] for stage in STAGES}
     for name in command_names():
         stage, summary = describe(name)
-        groups[stage].append((name, summary))
+        groups[stage if stage in groups else "run"].append((name, summary))
     lines = [
         "Usage: youcpu COMMAND [OPTIONS] ...",
         "",
@@ -71,12 +80,11 @@ def help_text() -> str:
     return "\n".join(lines)
 
 
-def unknown_command(name: str) -> int:
-    from difflib import get_close_matches
+def unknown_command(words: list[str]) -> int:
+    """Say what may have been meant; the exit code."""
+    from youcpu.commands._front.hints import hint
 
-    near = get_close_matches(name, command_names(), n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else "; see youcpu --help"
-    print(f"youcpu: no command '{name}'{hint}", file=sys.stderr)
+    print(f"youcpu: {hint(words, command_names())}", file=sys.stderr)
     return 2
 
 
@@ -119,6 +127,8 @@ def typer_command(function: Callable[..., int | None], interspersed: bool = Fals
 
 def main(argv: list[str]) -> int:
     """Run one command line; returns the exit code."""
+    if len(argv) > 1 and argv[0] == "help" and argv[1] in command_names():
+        argv = [argv[1], "--help"]
     if not argv or argv[0] in ("--help", "-h", "help"):
         sys.stdout.write(help_text())
         return 0
@@ -127,7 +137,7 @@ def main(argv: list[str]) -> int:
         return 0
     name = argv[0]
     if name not in command_names():
-        return unknown_command(name)
+        return unknown_command(argv)
     module = import_module(f"youcpu.commands.{name.replace('-', '_')}")
     if hasattr(module, "main"):
         return int(module.main(argv[1:]))

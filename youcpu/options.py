@@ -15,15 +15,21 @@ class UsageError(Exception):
 
 
 class Option:
-    """One option: `names` as typed, `metavar` "" for a switch, `many`: may be repeated."""
+    """One option: `names` as typed, `metavar` "" for a switch, `many`: may be repeated.
 
-    __slots__ = ("help", "many", "metavar", "names")
+    `choices`: the values that it takes, where they are few; the shells' completion offers them.
+    """
 
-    def __init__(self, names: str, help: str, metavar: str = "", many: bool = False) -> None:
+    __slots__ = ("choices", "help", "many", "metavar", "names")
+
+    def __init__(
+        self, names: str, help: str, metavar: str = "", many: bool = False, choices: str = ""
+    ) -> None:
         self.names = names.split()
         self.help = help
         self.metavar = metavar
         self.many = many
+        self.choices = choices.split()
 
     @property
     def key(self) -> str:

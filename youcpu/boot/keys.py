@@ -117,9 +117,9 @@ class KeySource:
         if not self.open or not self._keys or now < self._next_ns:
             return
         self._next_ns = now + KEY_NS
-        if not board.keyboard.queue and not self._buffer_full():
-            if board.keyboard.press(self._keys[0]):
-                self._keys.popleft()
+        room = not board.keyboard.queue and not self._buffer_full()
+        if room and board.keyboard.press(self._keys[0]):
+            self._keys.popleft()
 
     def _buffer_full(self) -> bool:
         """Whether the firmware's INT 9 is there and its buffer of 15 keys is full."""

@@ -98,16 +98,20 @@ class Pc:
         ports, disk_ = self.board.ports, self.disk
         ports.claim(disk_, *disk.PORTS)
         for size in (2, 4):
-            ports.claim_wide(
-                disk.DATA, size, lambda port, size=size: disk_.read_data(size),
-                lambda port, value, size=size: disk_.write_data(size, value),
-            )  # fmt: skip
+            self._claim_data_port(size)
         ports.claim(WritePort(self._post), POST_PORT)
         ports.claim(WritePort(lambda byte: self._print("screen", byte)), LOG_PORT)
         for port, _ in POWER_PORTS:
             ports.claim_wide(port, 2, None, self._power)
         if self.options.door:
             ports.claim_wide(DOOR_PORT, 4, lambda port: DOOR_SIGNATURE, self._door)
+
+    def _claim_data_port(self, size: int) -> None:
+        drive = self.disk
+        self.board.ports.claim_wide(
+            disk.DATA, size, lambda port: drive.read_data(size),
+            lambda port, value: drive.write_data(size, value),
+        )  # fmt: skip
 
     # -- what leaves the machine -----------------------------------------------------------
 
@@ -140,7 +144,7 @@ class Pc:
                 self.watch.boot_failed = True
             return
         self.posted.append(code)
-        if code in iter(Post):
+        if code in Post._value2member_map_:
             text = POST_TEXT[Post(code)]
             self.tracer.emit(PostEvent(0, self.board.now_ns(), code, text))
         if code == Post.BOOT_SECTOR:
@@ -205,5 +209,3 @@ class Pc:
     def close(self) -> None:
         """Give the engine's memory back."""
         self.board.close()
-
-

@@ -57,7 +57,8 @@ class StageWatch:
     def begin(self, stage: str) -> None:
         """A stage that something else than the mode shows: firmware, bootloader, kernel."""
         now = look(self.board.cpu)
-        found = self._attributed(changes(self.last, now), 0, b"")
+        # RESET is where the story begins: nothing was before it.
+        found = self._attributed(changes(self.last, now), 0, b"") if self.reached else []
         self.last = now
         self._tell(stage, [*self._pending, *found])
 
@@ -68,7 +69,7 @@ class StageWatch:
         code = b""
         if previous is not None and 0 < size <= 4096:
             # Bytes at the addresses of the block that ended: paging may have begun since.
-            code = self._code(previous, size)
+            code = bytes(self.board.silicon.memory.peek(previous, size) or b"")
             if self._check(now, previous, code):
                 return
         if now == self.last:
@@ -76,14 +77,6 @@ class StageWatch:
         before, self.last = self.last, now
         found = self._attributed(changes(before, now), (previous or 0) - before.cs_base, code)
         self._judge(before, now, found)
-
-    def _code(self, start: int, size: int) -> bytes:
-        """The block that ended, as it lay in memory when it ran."""
-        board = self.board
-        if not self.last.cr0 >> 31:
-            start &= board.cpu.a20_mask & 0xFFFFFFFF
-            return bytes(board.ram.bytes[start : start + size])
-        return board.silicon.memory.peek(start, size) or b""
 
     def _check(self, now: Look, previous: int, code: bytes) -> bool:
         """Whether the CPU would have refused the last instruction."""
@@ -94,10 +87,9 @@ class StageWatch:
             value = self.board.cpu.state[RAX + register]
             if before.bits != 64:
                 value &= (1 << 32) - 1
-            # What the block did before it: WRMSR ends none.
-            cr4 = before.cr4 if number == 4 else now.cr4
+            # WRMSR ends no block: EFER is as it is now, but for what the MOV itself set in it.
             efer = now.efer & ~EFER_LMA | before.efer & EFER_LMA
-            reason = refusal(number, value, before.cr0, cr4, efer, before.cs_flags)
+            reason = refusal(number, value, before.cr0, now.cr4, efer, before.cs_flags)
             if reason is not None:
                 ip = previous + len(code) - 3 - before.cs_base
                 return self._refuse(Refused(ip, 0, reason, before))

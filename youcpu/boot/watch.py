@@ -87,9 +87,9 @@ class Watch:
         pc = self._pc
         self._blocks += 1
         self.block, self.origin = address, previous + size
-        if self._sector_runs and "bootloader" not in pc.stages.reached:
-            if self._state[CS] << 4 != ROM_SEGMENT << 4:
-                pc.stages.begin("bootloader")
+        before_loader = self._sector_runs and "bootloader" not in pc.stages.reached
+        if before_loader and self._state[CS] != ROM_SEGMENT:
+            pc.stages.begin("bootloader")
         pc.stages.look(previous, size)
         if address & _A20 and self._board.cpu.a20_mask != -1 and self.wrapped is None:
             self.wrapped = address
@@ -113,7 +113,8 @@ class Watch:
         pc.stages.look()
         if pc.keys.terminal:
             pc.flush()
-            pc.keys.poll(0)
+            if pc.keys.poll(0):
+                board.halted = board.halted
         if self._sector_runs and not board.halted:
             self._look_for_loop()
 
@@ -126,10 +127,7 @@ class Watch:
         load_segment(state, CS, before.cs, before.cs_base, before.cs_limit, before.cs_flags)
         state[RIP] = refused.ip
         board.cpu.flush_code()
-        silicon = board.silicon
-        silicon.raise_exception(13, refused.error_code)
-        if silicon.shutdown is not None:
-            board.end(Ending(End.SHUTDOWN, "", tuple(silicon.shutdown)))
+        board.silicon.raise_exception(13, refused.error_code)
 
     def _look_for_loop(self) -> None:
         """`jmp $` does nothing until an interrupt comes: as HLT, but the end without one."""

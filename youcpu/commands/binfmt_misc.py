@@ -1,4 +1,4 @@
-"""Rules for foreign formats: would the kernel accept one, which takes a file, which are there.
+"""Rules for foreign formats: checked, explained, matched.
 
 Stage: exec
 """
@@ -36,6 +36,7 @@ OPTIONS = [
     Option("--json", "JSON: one document, JSON Lines for several rules."),
     Option("-h --help", "This help."),
 ]
+OPERANDS = "check explain match list"
 EPILOG = "Exit code: 0 accepted or matched, 1 refused or not matched, 2 wrong usage."
 
 

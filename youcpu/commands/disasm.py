@@ -1,70 +1,84 @@
-"""Machine code as assembly, with symbols; in bits and in fields, too.
+"""Machine code as assembly, with symbols, in bits, in fields.
 
 Stage: file
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from youcpu.formats.errors import FormatError
+from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
 
-INTERSPERSED = True
+NAME = "disasm"
+USAGE = """youcpu disasm [OPTIONS] FILE
+       youcpu disasm [OPTIONS] --hex BYTES"""
+SUMMARY = """Machine code as assembly, with symbols: of an ELF file of any architecture that
+capstone knows, or of x86 bytes in hexadecimal; in bits and in fields, too."""
+OPTIONS = [
+    Option("--hex", "Bytes in hexadecimal instead of a file.", "BYTES"),
+    Option("--function", "Only functions of this name; may be repeated.", "NAME", many=True),
+    Option("--section", "Only sections of this name; may be repeated.", "NAME", many=True),
+    Option("--start", "First address.", "ADDRESS"),
+    Option("--stop", "Address after the last.", "ADDRESS"),
+    Option(
+        "--mode", "Bits of the code of --hex: 64 (default), 32 or 16.", "BITS", choices="64 32 16"
+    ),
+    Option("--bits", "Machine code in bits and hex beside the assembly."),
+    Option("--fields", "Draw prefix, opcode, ModRM, SIB and so on (x86)."),
+    Option("--json", "One JSON document (docs/schema/disasm.json)."),
+    Option("-h --help", "This help."),
+]
+EPILOG = "Exit code: 0 fine; 1 no ELF file, or no such code in it; 2 wrong usage."
 Part = tuple[str, int, bytes]
 
 
-def command(
-    file: Annotated[str, typer.Argument(help="An ELF file.", metavar="[FILE]")] = "",
-    hex_bytes: Annotated[
-        str, typer.Option("--hex", help="Bytes in hexadecimal instead of a file.", metavar="BYTES")
-    ] = "",
-    function: Annotated[
-        list[str] | None, typer.Option(help="Only functions of this name.", metavar="NAME")
-    ] = None,
-    section: Annotated[
-        list[str] | None, typer.Option(help="Only sections of this name.", metavar="NAME")
-    ] = None,
-    start: Annotated[str, typer.Option(help="First address.", metavar="ADDRESS")] = "",
-    stop: Annotated[str, typer.Option(help="Address after the last.", metavar="ADDRESS")] = "",
-    mode: Annotated[int, typer.Option(help="Bits of the code of --hex: 64, 32 or 16.")] = 64,
-    bits: Annotated[
-        bool, typer.Option("--bits", help="Machine code in bits and hex beside the assembly.")
-    ] = False,
-    fields: Annotated[
-        bool, typer.Option("--fields", help="Draw prefix, opcode, ModRM, SIB and so on (x86).")
-    ] = False,
-    json_output: Annotated[
-        bool, typer.Option("--json", help="JSON (docs/schema/disasm.json).")
-    ] = False,
-) -> int:
-    """Exit code 1 if the file is no ELF file, or there is no such code in it."""
+def main(argv: list[str]) -> int:
+    """Run the command."""
     try:
-        if bool(file) == bool(hex_bytes) or mode not in (64, 32, 16):
-            print("youcpu disasm: either FILE or --hex BYTES; --mode 64, 32 or 16", file=sys.stderr)
-            return 2
-        limits = tuple(int(text, 0) if text else None for text in (start, stop))
-    except ValueError:
-        print("youcpu disasm: --start and --stop take numbers, as 0x401000", file=sys.stderr)
-        return 2
+        parsed = parse(argv, OPTIONS)
+        if parsed.flag("help"):
+            sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS, EPILOG))
+            return 0
+        return _disassemble(parsed)
+    except UsageError as error:
+        return usage_error(NAME, error)
+
+
+def _disassemble(parsed: Parsed) -> int:
+    hex_bytes, files = parsed.value("hex"), parsed.operands
+    mode = parsed.value("mode") or "64"
+    if len(files) + (hex_bytes is not None) != 1:
+        raise UsageError("either FILE or --hex BYTES")
+    if mode not in ("64", "32", "16"):
+        raise UsageError(f"--mode {mode}: 64, 32 or 16")
+    limits = tuple(_address(parsed, key) for key in ("start", "stop"))
+    file = files[0] if files else ""
     try:
-        if hex_bytes:
-            engine, code, parts = _from_hex(hex_bytes, mode, limits[0] or 0)
+        if hex_bytes is not None:
+            engine, code, parts = _from_hex(hex_bytes, int(mode), limits[0] or 0)
         else:
-            engine, code, parts = _from_file(file, function or [], section or [], limits)
+            functions, sections = parsed.values("function"), parsed.values("section")
+            engine, code, parts = _from_file(file, functions, sections, limits)
     except (OSError, FormatError) as error:
         reason = error.reason if isinstance(error, FormatError) else error.strerror
         print(f"youcpu disasm: {file or '--hex'}: {reason}", file=sys.stderr)
         return 1
-    if json_output:
+    if parsed.flag("json"):
         _print_json(engine, code, parts, file)
     else:
-        _print_text(engine, code, parts, bits, fields)
+        _print_text(engine, code, parts, parsed.flag("bits"), parsed.flag("fields"))
     return 0
+
+
+def _address(parsed: Parsed, key: str) -> int | None:
+    text = parsed.value(key)
+    try:
+        return None if not text else int(text, 0)
+    except ValueError:
+        raise UsageError(f"--{key} {text}: --start and --stop take numbers, as 0x401000") from None
 
 
 def _from_hex(text: str, mode: int, address: int) -> tuple[Any, None, list[Part]]:
@@ -154,6 +168,8 @@ def _nameless(address: int) -> str | None:
 
 
 def _print_json(engine: Any, code: Any, parts: list[Part], file: str) -> None:
+    import json
+
     from youcpu.render import disasm
 
     describe = code.describe if code is not None else _nameless

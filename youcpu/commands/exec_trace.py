@@ -1,4 +1,4 @@
-"""Run a program on the emulated machine; show how it was executed and what it called.
+"""Run a program; show how it was executed and what it called.
 
 Stage: run
 """
@@ -11,26 +11,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TextIO
 
-from youcpu.commands._exec.paging import OPTIONS as PAGING_OPTIONS
-from youcpu.commands._exec.paging import paging_limits
-from youcpu.launch import (
-    FAILED,
-    Failure,
-    complain,
-    environment,
-    find_program,
-    parse_epoch,
-    parse_size,
-    run,
-    same_place,
-)
-from youcpu.machine import Machine, MachineOptions, RuleRefused
+from youcpu.commands._exec.paging_options import OPTIONS as PAGING_OPTIONS
 from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
-from youcpu.trace.tracer import Tracer
 
 if TYPE_CHECKING:
+    from youcpu.machine import Machine, MachineOptions
     from youcpu.render.strace.lines import LineOptions
     from youcpu.render.trace_sinks import TraceOptions
+    from youcpu.trace.tracer import Tracer
 
 NAME = "exec-trace"
 USAGE = "youcpu exec-trace [OPTIONS] [--] PROGRAM [ARG...]"
@@ -71,7 +59,7 @@ OPTIONS = [
     Option("--aslr", "Random addresses, from the seed."),
     Option("--personality", "Flags of personality(2), a number.", "N"),
     Option("--binfmt", "Register a binfmt_misc rule first.", "RULE", many=True),
-    Option("--color", "auto, always or never.", "WHEN"),
+    Option("--color", "auto, always or never.", "WHEN", choices="auto always never"),
     Option("-h --help", "This help."),
 ]
 EPILOG = """Exit code: the program's; 128+n for signal n; 127 not found, 126 not executable,
@@ -87,14 +75,23 @@ def main(argv: list[str]) -> int:
             return 0
         if not parsed.operands:
             raise UsageError("which program?")
+        return _trace(parsed)
+    except UsageError as error:
+        return usage_error(NAME, error)
+
+
+def _trace(parsed: Parsed) -> int:
+    """Raises UsageError."""
+    from youcpu.launch import Failure, complain, environment, find_program
+    from youcpu.trace.tracer import Tracer
+
+    try:
         options = machine_options(parsed)
         envp = environment(parsed.values("env"), parsed.flag("clear-env"))
         root = parsed.value("rootfs") or "/"
         path = find_program(parsed.operands[0], envp, root)
         tracer = Tracer()
         _listen(tracer, parsed)
-    except UsageError as error:
-        return usage_error(NAME, error)
     except Failure as failure:
         complain(NAME, str(failure))
         return failure.code
@@ -103,6 +100,10 @@ def main(argv: list[str]) -> int:
 
 def machine_options(parsed: Parsed) -> MachineOptions:
     """The machine that the options ask for. Raises UsageError, Failure."""
+    from youcpu.commands._exec.paging import paging_limits
+    from youcpu.launch import parse_epoch, parse_size
+    from youcpu.machine import MachineOptions
+
     return MachineOptions(
         memory=parse_size(parsed.value("memory") or "2G"),
         seed=number(parsed, "seed", 0),
@@ -146,6 +147,7 @@ def _listen(tracer: Tracer, parsed: Parsed) -> None:
     """The sinks that the options ask for. Raises UsageError, Failure."""
     if parsed.flag("quiet"):
         return
+    from youcpu.launch import same_place
     from youcpu.render.trace_sinks import make_sinks
 
     shown = trace_options(parsed)
@@ -213,6 +215,8 @@ def _open_output(name: str, mode: Literal["w", "a"] = "w") -> TextIO:
     try:
         return open(name, mode, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
+        from youcpu.launch import FAILED, Failure
+
         raise Failure(f"{name}: {error.strerror}", FAILED) from None
 
 
@@ -253,6 +257,9 @@ def _watch_instructions(parsed: Parsed) -> Callable[[Machine], None]:
 def _execute(
     tracer: Tracer, options: MachineOptions, parsed: Parsed, path: bytes, envp: list[bytes]
 ) -> int:
+    from youcpu.launch import FAILED, complain, run
+    from youcpu.machine import Machine, RuleRefused
+
     argv = [os.fsencode(word) for word in parsed.operands]
     if parsed.flag("compare"):
         return _compare(parsed, options, path, argv, envp)
@@ -279,6 +286,7 @@ def _compare(
 ) -> int:
     """--compare: no trace, a table of policies."""
     from youcpu.commands._exec.paging import compare
+    from youcpu.launch import Failure, complain
 
     try:
         outcome, table = compare(options, path, argv, envp)

@@ -1,6 +1,6 @@
-"""Run a program and show its family: forks, execs, exits, copy-on-write faults, shared frames.
+"""Run a program; its family: forks, execs, copy-on-write.
 
-Stage: run
+Stage: processes
 """
 
 from __future__ import annotations
@@ -31,7 +31,12 @@ OWN_OPTIONS = [
     LIVE,
     Option("-o --output", "Write the report to FILE (- is standard output).", "FILE"),
     Option("--json", "One document (docs/schema/fork-tree.json)."),
-    Option("--format", "text, json or chrome-trace (for Perfetto).", "FORM"),
+    Option(
+        "--format",
+        "text, json or chrome-trace (for Perfetto).",
+        "FORM",
+        choices="text json chrome-trace",
+    ),
     Option("--svg", "Draw the tree to FILE as well.", "FILE"),
 ]
 OPTIONS = [*OWN_OPTIONS, *MACHINE_OPTIONS, *LAST_OPTIONS]
@@ -44,8 +49,6 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     if "--live" in argv:
         return _live(argv)
-    from youcpu.launch import Failure, complain
-
     try:
         parsed = parse(argv, OPTIONS, interspersed=False)
         if parsed.flag("help"):
@@ -53,9 +56,17 @@ def main(argv: list[str]) -> int:
             return 0
         if not parsed.operands:
             raise UsageError("which program?")
-        return _run(parsed)
+        return _checked(parsed)
     except UsageError as error:
         return usage_error(NAME, error)
+
+
+def _checked(parsed: Parsed) -> int:
+    """Raises UsageError."""
+    from youcpu.launch import Failure, complain
+
+    try:
+        return _run(parsed)
     except Failure as failure:
         complain(NAME, str(failure))
         return failure.code

@@ -5,66 +5,78 @@ Stage: file
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from youcpu.formats.errors import FormatError
+from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
 
-INTERSPERSED = True
+NAME = "ldd"
+USAGE = "youcpu ldd [OPTIONS] FILE..."
+SUMMARY = """Which libraries the dynamic linker would load, and why. Nothing is executed; other
+machines' programs work as well."""
+OPTIONS = [
+    Option("--root", "Directory that stands for /: another system's tree.", "DIR"),
+    Option("--library-path", "As LD_LIBRARY_PATH, instead of the variable.", "DIRS"),
+    Option("--preload", "As LD_PRELOAD, instead of the variable.", "FILES"),
+    Option("--no-cache", "Without ld.so.cache."),
+    Option("--symbols", "Which library binds each undefined symbol."),
+    Option("--min-glibc", "The least glibc needed, and what forces it."),
+    Option("--explain", "Every place that was looked at, in order."),
+    Option("--json", "One JSON document (docs/schema/ldd.json)."),
+    Option("-h --help", "This help."),
+]
+EPILOG = """Exit code: 0 fine; 1 a library or a symbol is missing, or a file is no ELF program;
+2 wrong usage."""
 
 
-def command(
-    files: Annotated[list[str], typer.Argument(help="Programs or libraries.", metavar="FILE...")],
-    root: Annotated[
-        str, typer.Option(help="Directory that stands for / : another system's tree.")
-    ] = "/",
-    library_path: Annotated[
-        str | None,
-        typer.Option(help="Directories as in LD_LIBRARY_PATH, instead of the variable."),
-    ] = None,
-    preload: Annotated[
-        str | None, typer.Option(help="Libraries as in LD_PRELOAD, instead of the variable.")
-    ] = None,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Without ld.so.cache.")] = False,
-    symbols: Annotated[
-        bool, typer.Option("--symbols", help="Which library binds each undefined symbol.")
-    ] = False,
-    min_glibc: Annotated[
-        bool, typer.Option("--min-glibc", help="The least glibc needed, and what forces it.")
-    ] = False,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Every place that was looked at, in order.")
-    ] = False,
-    json_output: Annotated[
-        bool, typer.Option("--json", help="JSON (docs/schema/ldd.json).")
-    ] = False,
-) -> int:
-    """Exit code 1 if a library or a symbol is missing, or a file is no ELF program."""
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    try:
+        parsed = parse(argv, OPTIONS)
+        if parsed.flag("help"):
+            sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS, EPILOG))
+            return 0
+        if not parsed.operands:
+            raise UsageError("which file?")
+    except UsageError as error:
+        return usage_error(NAME, error)
+    return _report(parsed)
+
+
+def _report(parsed: Parsed) -> int:
     from youcpu.commands.elf.tree import Tree
     from youcpu.render import ldd
 
-    tree = Tree(root)
+    tree = Tree(parsed.value("root") or "/")
+    files, as_json = parsed.operands, parsed.flag("json")
     reports: list[dict[str, Any]] = []
     failed = False
     for name in files:
         try:
-            process = process_of(name, tree, library_path, preload, no_cache)
+            process = process_of(
+                name,
+                tree,
+                parsed.value("library-path"),
+                parsed.value("preload"),
+                parsed.flag("no-cache"),
+            )
         except (OSError, FormatError) as error:
             reason = error.reason if isinstance(error, FormatError) else error.strerror
             print(f"youcpu ldd: {name}: {reason}", file=sys.stderr)
             failed = True
             continue
+        symbols, min_glibc = parsed.flag("symbols"), parsed.flag("min-glibc")
         report = ldd.report(process, symbols=symbols, min_glibc=min_glibc)
         failed = failed or not report["complete"]
         reports.append(report)
-        if not json_output:
+        if not as_json:
+            explain = parsed.flag("explain")
             ldd.write_text(report, sys.stdout.write, explain=explain, titled=len(files) > 1)
-    if json_output:
+    if as_json:
+        import json
+
         print(json.dumps({"schema": "youcpu.ldd", "version": 1, "programs": reports}, indent=1))
     return 1 if failed else 0
 
@@ -136,7 +148,8 @@ LEVELS = {  # x86-64 psABI, 3.1.1: what a level adds, as /proc/cpuinfo calls it
 def _hwcaps() -> tuple[str, ...]:
     """The glibc-hwcaps subdirectories that this machine's CPU takes, the best first."""
     try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            text = file.read()
     except OSError:
         return ()
     flags = next((line.split() for line in text.splitlines() if line.startswith("flags")), [])

@@ -1,4 +1,4 @@
-"""Where an address really leads: page tables of dumps and processes, level by level.
+"""Where an address really leads: page tables, level by level.
 
 Stage: memory
 """

@@ -1,4 +1,4 @@
-"""What an ELF file says of itself, in GNU readelf's words or as JSON.
+"""What an ELF file says of itself, in GNU's words or as JSON.
 
 Stage: file
 

@@ -1,6 +1,6 @@
-"""Run commands together on one CPU and show who had it when, and why it changed hands.
+"""Run commands on one CPU: who had it when, and why it changed.
 
-Stage: run
+Stage: time
 """
 
 from __future__ import annotations
@@ -28,7 +28,12 @@ OWN_OPTIONS = [
     Option("--width", "Columns of the chart (72).", "N"),
     Option("-o --output", "Write the report to FILE (- is standard output).", "FILE"),
     Option("--json", "One document (docs/schema/sched.json)."),
-    Option("--format", "text, json or chrome-trace (for Perfetto).", "FORM"),
+    Option(
+        "--format",
+        "text, json or chrome-trace (for Perfetto).",
+        "FORM",
+        choices="text json chrome-trace",
+    ),
     Option("--svg", "Draw the chart to FILE as well.", "FILE"),
 ]
 OPTIONS = [*OWN_OPTIONS, *MACHINE_OPTIONS, *LAST_OPTIONS]
@@ -40,8 +45,6 @@ SHELL = b"/bin/sh"
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from youcpu.launch import Failure, complain
-
     try:
         parsed = parse(argv, OPTIONS)
         if parsed.flag("help"):
@@ -51,9 +54,17 @@ def main(argv: list[str]) -> int:
             raise UsageError(f"{parsed.operands[0]}: commands are given by -c")
         if not parsed.values("command"):
             raise UsageError("which commands? -c CMD for each")
-        return _run(parsed)
+        return _checked(parsed)
     except UsageError as error:
         return usage_error(NAME, error)
+
+
+def _checked(parsed: Parsed) -> int:
+    """Raises UsageError."""
+    from youcpu.launch import Failure, complain
+
+    try:
+        return _run(parsed)
     except Failure as failure:
         complain(NAME, str(failure))
         return failure.code

@@ -1,4 +1,4 @@
-"""How the kernel reads a script's first line, and which program it runs in the end.
+"""How the kernel reads a script, and what it runs in the end.
 
 Stage: exec
 """

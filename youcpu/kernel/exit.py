@@ -18,11 +18,13 @@ from youcpu.abi.signal import (
 )
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.futex import exit_robust_list, futex_wake
+from youcpu.kernel.ipc.sem import exit_sem
 from youcpu.kernel.mm.fault import OutOfMemory
 from youcpu.kernel.mm.uaccess import put_user
 from youcpu.kernel.panic import panic
 from youcpu.kernel.signal import SigInfo, send_signal
 from youcpu.kernel.task import ZOMBIE
+from youcpu.kernel.tty.job_control import disassociate
 
 if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
@@ -76,6 +78,7 @@ def do_exit(task: Task, status: int) -> None:
     task.files.put()
     task.fs.refs -= 1
     group.max_rss_pages = max(group.max_rss_pages, release_mm(task, task.mm))
+    task.mm = None  # type: ignore[assignment]  # a zombie has no memory
     group.cpu_ns += kernel.scheduler.cpu_time(task)
     for index in (0, 1):
         group.switches[index] += task.sched.switches[index]
@@ -130,6 +133,8 @@ def _end_process(task: Task, group: ThreadGroup) -> None:
         timer.cancel()
     for posix_timer in group.posix_timers.values():
         posix_timer.cancel()
+    if group.sem_undo:
+        exit_sem(group, kernel.clock.realtime_ns() // 1_000_000_000)
     group.zombie = True
     group.stop_signal = 0
     group.pending.flush(-1)
@@ -138,7 +143,7 @@ def _end_process(task: Task, group: ThreadGroup) -> None:
     for pgid in affected:
         _kill_orphaned_group(task, pgid, group.sid)
     if group.sid == group.pid:
-        kernel.disassociate_terminal(group)
+        disassociate(kernel, group, on_exit=True)
     kernel.process_ended(group)
     group.exit_queue.wake_up()
     _notify_parent(kernel, group)

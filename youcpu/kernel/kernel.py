@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from youcpu.abi.signal import Sig
 from youcpu.hardware.cpu import CR3, Cpu
 from youcpu.hardware.memory import FrameAllocator, Ram
 from youcpu.kernel.clock import UPTIME_NS, Clock
@@ -14,6 +13,7 @@ from youcpu.kernel.entry import Entry
 from youcpu.kernel.exec.vdso import Vdso
 from youcpu.kernel.exit import notify_job_control
 from youcpu.kernel.futex import Futexes
+from youcpu.kernel.ipc.namespace import IpcNamespace
 from youcpu.kernel.kernel_half import KernelHalf
 from youcpu.kernel.mm.mm import MM
 from youcpu.kernel.printk import Printk
@@ -23,6 +23,7 @@ from youcpu.kernel.sched import Scheduler
 from youcpu.kernel.signal import SigInfo, send_signal
 from youcpu.kernel.task import ThreadGroup
 from youcpu.kernel.timer import TimerQueue
+from youcpu.kernel.tty.job_control import Terminal
 from youcpu.kernel.vfs.mount import Vfs
 from youcpu.record import record
 from youcpu.trace.tracer import Tracer
@@ -89,15 +90,17 @@ class Kernel:
         self.entry = Entry(self)
         self.tasks: dict[int, Task] = {}
         self.groups: dict[int, ThreadGroup] = {}
-        self._last_pid = 0
+        #: The PID given out last, and how many tasks were made.
+        self.last_pid = self.total_forks = 0
         #: Tasks without a program, in `groups` too: kthread.c.
         self.kernel_threads: dict[int, Task] = {}
         #: PID 1: the program that a boot ends in, or a task of the kernel that adopts orphans.
         self.init = ThreadGroup(1, Credentials.of(0, 0), Rlimits())
         self.groups[1] = self.init
         self.futexes = Futexes()
-        #: Foreground process group of the controlling terminal, and its session.
-        self.foreground_pgid = self.terminal_sid = 0
+        self.ipc = IpcNamespace()
+        #: The user's terminal, where programs are run without a boot.
+        self.host_terminal = Terminal()
         self.hostname = b"youcpu"
         self.domainname = b"(none)"
         self.release = RELEASE
@@ -119,19 +122,24 @@ class Kernel:
 
     def alloc_pid(self, first: int | None = None) -> int:
         """The next free PID, cyclic; wraps to 300 (RESERVED_PIDS)."""
-        pid = self._last_pid + 1 if first is None else first
+        pid = self.last_pid + 1 if first is None else first
         while pid in self.tasks or pid in self.groups or pid >= PID_MAX:
             pid = 300 if pid + 1 >= PID_MAX else pid + 1
-        self._last_pid = pid
+        self.last_pid = pid
+        self.total_forks += 1
         return pid
 
     def pid_allocated(self, pid: int) -> None:
         """The next PID is the one behind it."""
-        self._last_pid = pid
+        self.last_pid = pid
 
     def find_task(self, pid: int) -> Task | None:
         """The thread of that id, of a program or of the kernel."""
         return self.tasks.get(pid) or self.kernel_threads.get(pid)
+
+    def user_tasks(self, uid: int) -> int:
+        """Tasks of a real user id: what RLIMIT_NPROC counts."""
+        return sum(1 for task in self.tasks.values() if task.cred.uid == uid)
 
     def banner(self) -> bytes:
         """linux_banner."""
@@ -153,10 +161,17 @@ class Kernel:
         """An unnamed tmpfs file for a shared anonymous mapping: shmem_zero_setup()."""
         return self.vfs.shmem_file(task, size)
 
+    def activate_mm(self, mm: MM) -> None:
+        """The current task has another address space: the CPU walks its tables from now on."""
+        if self.reclaim is not None:
+            self.reclaim.before_change()
+        self.cpu.state[CR3] = mm.cr3
+        self.cpu.flush_tlb()
+
     def leave_mm(self, mm: MM) -> None:
         """An address space goes away: the CPU must not walk its tables any more."""
-        if self.reclaim is not None and self.reclaim.listener is not None:
-            self.reclaim.listener.drain()
+        if self.reclaim is not None:
+            self.reclaim.before_change()
         if self.cpu.state[CR3] == mm.cr3:
             self.cpu.state[CR3] = self.kernel_half.root << 12
             self.cpu.flush_tlb()
@@ -183,13 +198,3 @@ class Kernel:
         """The last thread of a process is gone."""
         if group.pid == self.first_pid and self.init_status is None:
             self.init_status = group.exit_status
-
-    def disassociate_terminal(self, group: ThreadGroup) -> None:
-        """A session leader ended: its foreground group hangs up."""
-        if group.sid != self.terminal_sid or not self.foreground_pgid:
-            return
-        for member in list(self.groups.values()):
-            if member.pgid == self.foreground_pgid and member.threads:
-                for signo in (Sig.SIGHUP, Sig.SIGCONT):
-                    send_signal(member.threads[0], SigInfo(int(signo)))
-        self.foreground_pgid = 0

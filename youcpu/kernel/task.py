@@ -95,6 +95,8 @@ class ThreadGroup:
         #: ITIMER_REAL, VIRTUAL, PROF: (timer, interval in ns).
         self.itimers: dict[int, tuple[Timer, int]] = {}
         self.posix_timers: dict[int, Any] = {}
+        #: Semaphore sets in which the process has something to undo.
+        self.sem_undo: list[Any] = []
         self.minor_faults = self.major_faults = 0
         #: Ids that decide who may signal the process.
         self.leader_cred: Credentials = cred
@@ -103,6 +105,8 @@ class ThreadGroup:
         self.started_by_user = False
         #: PR_SET_CHILD_SUBREAPER
         self.subreaper = False
+        #: How willingly it dies when memory is out, and the lowest that it may set itself.
+        self.oom_score_adj = self.oom_score_adj_min = 0
         #: Controlling terminal; the group that was in its foreground when it was lost.
         self.tty: Terminal | None = None
         self.tty_old_pgrp = 0
@@ -201,6 +205,8 @@ class Task:
         self.timer_slack_ns = 50_000
         self.nice = 0
         self.exited = False
+        #: PF_NPROC_EXCEEDED: its user had too many tasks when it became that user.
+        self.nproc_exceeded = False
 
     @property
     def tgid(self) -> int:

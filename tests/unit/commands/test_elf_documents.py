@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from youcpu.cli import typer_command
-from youcpu.commands import disasm, ldd
 from youcpu.commands.elf.readelf_options import ROWS
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -44,11 +42,3 @@ def test_readelf_options_are_in_help_and_man_page(youcpu) -> None:
         for name in row.names:
             assert f"--{name}" in page
             assert f"--{name}" in text
-
-
-@pytest.mark.parametrize("module", [ldd, disasm])
-def test_options_are_in_the_man_page(module) -> None:
-    page = man_page(module.__name__.rsplit(".", 1)[-1])
-    for parameter in typer_command(module.command).params:
-        if parameter.param_type_name == "option":
-            assert all(name in page for name in parameter.opts)

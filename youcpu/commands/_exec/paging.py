@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from youcpu.kernel.mm.paging_limits import PagingLimits
 from youcpu.launch import FAILED, Failure, Outcome, parse_bytes, run
 from youcpu.machine import Machine, MachineOptions
-from youcpu.options import Option, Parsed, UsageError
+from youcpu.options import Parsed, UsageError
 from youcpu.record import replace
 from youcpu.trace.tracer import Tracer
 
@@ -21,12 +21,6 @@ POLICIES = ("fifo", "clock", "lru", "random")
 DEFAULT_POLICY = "clock"
 #: One instruction may touch several pages: fewer frames would never do (kernel/mm/reclaim.py).
 LEAST_RAM, MOST_SWAP = 64 << 10, 1 << 40
-OPTIONS = [
-    Option("--ram", "RAM for pages of programs; more goes to swap, or is read again.", "SIZE"),
-    Option("--swap", "Size of the swap area, with --ram (0).", "SIZE"),
-    Option("--page-replacement", "fifo, clock (default), lru or random: what goes.", "POLICY"),
-    Option("--compare", "With --ram: run under each policy, and tell what the best could do."),
-]
 
 
 def paging_limits(parsed: Parsed) -> PagingLimits | None:

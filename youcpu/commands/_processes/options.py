@@ -5,7 +5,12 @@ from __future__ import annotations
 from youcpu.options import Option
 
 MACHINE_OPTIONS = [
-    Option("--policy", "fixed, target-latency, cfs, eevdf (default) or cooperative.", "NAME"),
+    Option(
+        "--policy",
+        "fixed, target-latency, cfs, eevdf (default) or cooperative.",
+        "NAME",
+        choices="fixed target-latency cfs eevdf cooperative",
+    ),
     Option("--timeslice", "Length of a slice of fixed and eevdf (3).", "MS"),
     Option("--target-latency", "In which each task has its turn: target-latency, cfs (20).", "MS"),
     Option("--min-granularity", "The least a task gets then (1).", "MS"),
@@ -20,6 +25,6 @@ MACHINE_OPTIONS = [
     Option("--epoch", "Virtual time at the start (now, or SOURCE_DATE_EPOCH).", "SECONDS"),
 ]
 LAST_OPTIONS = [
-    Option("--color", "auto, always or never.", "WHEN"),
+    Option("--color", "auto, always or never.", "WHEN", choices="auto always never"),
     Option("-h --help", "This help."),
 ]

@@ -1,0 +1,1 @@
+"""The front door: hints, the tables of all commands, completion scripts."""
