@@ -15,7 +15,6 @@ from youcpu.hardware import interrupts as trap
 from youcpu.hardware import unicorn_library as uc
 from youcpu.hardware.cpu import (
     CR0,
-    CR2,
     CR3,
     CR4,
     CS,
@@ -82,8 +81,6 @@ class Silicon:
         #: All attempts of the delivery that ended in a shutdown (triple fault) or that this
         #: machine cannot do.
         self.shutdown: list[Delivery] | None = None
-        #: CR2 as it was when the last delivery began: #PFs on its way write it anew.
-        self.fault_address = 0
         #: Told each delivery with its attempts, after it.
         self.on_delivery: Callable[[list[Delivery]], None] | None = None
         #: Told each SYSCALL, with the registers as they are at the kernel's entry.
@@ -199,14 +196,9 @@ class Silicon:
         """Deliver an external interrupt: between two runs, while `interruptible`."""
         self._deliver(Cause(vector, Kind.EXTERNAL))
 
-    def raise_exception(self, vector: int, error_code: int | None) -> None:
-        """An exception that Unicorn did not see (hardware/control_registers.py)."""
-        self._exception(vector, error_code)
-
     def _deliver(self, cause: Cause) -> None:
         state = self.state
         state[HFLAGS] &= ~HF_INHIBIT_IRQ
-        self.fault_address = state[CR2]
         attempts = take(self.cpu, self.memory, cause)
         if not attempts[-1].delivered:
             self.shutdown = attempts
