@@ -82,7 +82,7 @@ def qemu_run(qemu: QemuLab, image: LabImage, program: str) -> tuple[list[State],
             break
         if not states and now["cs"] & 3 == 0:
             continue  # a step that only noticed the breakpoint
-        if states and now["rip"] == states[-1]["rip"]:
+        if states and now["rip"] == states[-1]["rip"] and qemu.read(now["rip"], 2) != SELF_JUMP:
             continue  # or one that QEMU's timers ended: no instruction of the lab repeats itself
         if states and states[-1]["cs"] & 3 and not now["cs"] & 3:
             frames.append(frame_at(qemu, now["rsp"]))
