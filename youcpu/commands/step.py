@@ -1,4 +1,4 @@
-"""A program instruction by instruction, forwards and back.
+"""A program instruction by instruction: fetch, execute, what changed; and back.
 
 Stage: cpu
 """

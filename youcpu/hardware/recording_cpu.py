@@ -231,7 +231,7 @@ class RecordingCpu(Cpu):
             self.stop()
         return self._running
 
-    def _postpone(self, door: Callable[[], None]) -> None:
+    def postpone(self, door: Callable[[], None], rip: int | None = None) -> None:
         """The rest of the block runs on without effect: it is not counted either."""
         mode = self.cells[Cell.MODE]
         self.cells[Cell.MODE] = Mode.MUTED
@@ -240,7 +240,7 @@ class RecordingCpu(Cpu):
             self.cells[Cell.MODE] = mode
             door()
 
-        super()._postpone(knock)
+        super().postpone(knock, rip)
 
     def prepare(
         self, mode: Mode, budget: int = ENDLESS, targets: tuple[int, ...] = (), leave: bool = True
