@@ -127,3 +127,31 @@ def test_two_boots_are_the_same_byte_for_byte(
     assert len(again.console) > 15000
     assert board.console.startswith(again.console)
     assert until is not None or again == board
+
+
+@pytest.mark.parametrize("kind", ["gzip", "xz", "zstd", "none"])
+def test_linux_unpacks_what_we_pack(
+    kind: str, youcpu: Run, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """A dynamically linked program as /init, in each compression, under QEMU."""
+    if not request.config.getoption("--long"):
+        pytest.skip("each wants a whole boot: --long")
+    path = tmp_path / "initrd"
+    assert youcpu("initramfs", "-o", str(path), "--compress", kind, "/bin/ls").returncode == 0
+    boot = qemu_boot(path)
+    assert boot.ended == "exit"
+    after = boot.text.split("Run /init as init process\n")[1]
+    assert after.split("\n[")[0].split() == ["dev", "init", "lib", "lib64", "root"]
+
+
+def test_power_off_halts_the_board(youcpu: Run, tmp_path: Path) -> None:
+    from board_boot import board_boot
+
+    root = write_root(tmp_path / "root", end="poweroff")
+    script = "#!/bin/busybox sh\n/bin/busybox poweroff -f\n"
+    (root / "init").write_text(script)
+    path = tmp_path / "initrd"
+    assert youcpu("initramfs", "-o", str(path), str(root)).returncode == 0
+    boot = board_boot(path)
+    assert boot.ended == "halted"
+    assert boot.text.endswith("reboot: System halted\n")
