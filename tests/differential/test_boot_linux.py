@@ -72,13 +72,16 @@ def qemu(shared: Shared, initrd: Path) -> Boot:
 def board(shared: Shared, initrd: Path) -> Boot:
     from board_boot import board_boot
 
-    boot = shared.once("board", lambda: pickle.dumps(board_boot(initrd, typed=list(TYPED))))
+    # QEMU's machine is restarted, ours switched off; a panic in test_broken_kernels restarts ours.
+    typed = [TYPED[0], (b"typed 42", b"poweroff -f\n")]
+    boot = shared.once("board", lambda: pickle.dumps(board_boot(initrd, typed=typed)))
     return pickle.loads(boot)  # type: ignore[no-any-return]
 
 
-def test_both_end_by_the_reset(qemu: Boot, board: Boot) -> None:
-    assert (qemu.ended, board.ended) == ("exit", "exit")
-    assert "reboot: Restarting system" in board.text
+def test_both_end_as_they_were_told(qemu: Boot, board: Boot) -> None:
+    assert (qemu.ended, board.ended) == ("exit", "halted")
+    assert "reboot: Restarting system" in qemu.text
+    assert board.text.endswith("reboot: System halted\n")
 
 
 def test_the_kernel_says_the_same(qemu: Boot, board: Boot) -> None:
@@ -124,9 +127,12 @@ def test_two_boots_are_the_same_byte_for_byte(
 
     until = None if request.config.getoption("--long") else b"--- 06-"
     again = board_boot(initrd, typed=list(TYPED), until=until)
+    whole = board.console
+    if until is None:
+        assert again.ended == "exit"
+        again.console = again.console[: again.console.rfind(b"exit\r\n")]
     assert len(again.console) > 15000
-    assert board.console.startswith(again.console)
-    assert until is not None or again == board
+    assert whole.startswith(again.console)
 
 
 @pytest.mark.parametrize("kind", ["gzip", "xz", "zstd", "none"])
@@ -142,16 +148,3 @@ def test_linux_unpacks_what_we_pack(
     assert boot.ended == "exit"
     after = boot.text.split("Run /init as init process\n")[1]
     assert after.split("\n[")[0].split() == ["dev", "init", "lib", "lib64", "root"]
-
-
-def test_power_off_halts_the_board(youcpu: Run, tmp_path: Path) -> None:
-    from board_boot import board_boot
-
-    root = write_root(tmp_path / "root", end="poweroff")
-    script = "#!/bin/busybox sh\n/bin/busybox poweroff -f\n"
-    (root / "init").write_text(script)
-    path = tmp_path / "initrd"
-    assert youcpu("initramfs", "-o", str(path), str(root)).returncode == 0
-    boot = board_boot(path)
-    assert boot.ended == "halted"
-    assert boot.text.endswith("reboot: System halted\n")
