@@ -63,7 +63,8 @@ _FLAT_CODE = d.G | d.PRESENT | d.SYSTEM_S | d.CODE | d.WRITABLE_OR_READABLE | d.
 #: CR0 after reset: CD, NW, ET. Segments of real mode: 64 KiB, present, writable, accessed.
 _CR0_RESET = 0x6000_0010
 _REAL_DATA, _REAL_CODE = 0x9300, 0x9B00
-_ICEBP, _INT3, _INTO = 0xF1, 0xCC, 0xCE
+_ICEBP, _RDPMC, CR4_PCE = b"\xf1", b"\x0f\x33", 1 << 8
+_INT3, _INTO = 0xCC, 0xCE
 
 
 class Silicon:
@@ -204,10 +205,13 @@ class Silicon:
     def _exception(self, vector: int, error_code: int | None) -> None:
         state = self.state
         if vector == trap.INVALID_OPCODE:
-            code = self.memory.peek(state[CS + 1] + state[RIP], 1)
-            if code is not None and code[0] == _ICEBP:
+            # Two that Unicorn does not know: INT1, and RDPMC where CR4.PCE forbids it.
+            code = self.memory.peek(state[CS + 1] + state[RIP], 2) or b""
+            if code[:1] == _ICEBP:
                 state[RIP] += 1
                 vector = trap.DEBUG
+            elif code == _RDPMC and state[HFLAGS] & 3 and not state[CR4] & CR4_PCE:
+                vector, error_code = trap.GENERAL_PROTECTION, 0
         elif vector == trap.GENERAL_PROTECTION and not error_code and state[HFLAGS] & d.HF_CS64:
             pointer = state[RSP]
             if (pointer >> 47) + 1 & 0x1FFFE:
