@@ -58,6 +58,7 @@ MAY = {
     "readelf": Start(("-h", HELLO), FILE, FILE),
     "ldd": Start((HELLO,), FILE, FILE),
     "disasm": Start(("--hex", "90"), FILE | CAPSTONE, FILE),
+    "initramfs": Start(("-o", "/dev/null", HELLO), {"youcpu.abi", "youcpu.formats"}),
     "syscalls": Start(("read",), RUN),
     "completion": Start(("bash",), WATCHED),
 }  # fmt: skip
