@@ -16,6 +16,7 @@ from youcpu.hardware import unicorn_library as uc
 from youcpu.hardware.cpu import (
     CR0,
     CR3,
+    CR4,
     CS,
     DS,
     EFER,
