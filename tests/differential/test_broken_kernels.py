@@ -13,22 +13,12 @@ from qemu_boot import KERNEL, why_not
 from youcpu.formats.bzimage import parse_bzimage
 
 ROOT = Path(__file__).parents[2]
-#: The part of `youcpu boot` that boots Linux, with the options that it shares with other boots.
-_BOOT = """
-import sys
-from youcpu.commands._boot.linux import LINUX_OPTIONS, run
-from youcpu.options import Option, parse
-values, flags = "memory timeout epoch max-insns stop-at".split(), "stages quiet json".split()
-options = [Option(f"--{name}", "", "VALUE") for name in values]
-switches = [Option(f"--{name}", "") for name in flags]
-sys.exit(run(parse(sys.argv[1:], [*LINUX_OPTIONS, *options, *switches])))
-"""
 
 
 def boot(*words: str) -> tuple[int, list[str], str]:
     """Exit code, lines of stderr, console."""
     done = subprocess.run(
-        [sys.executable, "-c", _BOOT, "--timeout", "120", *words], cwd=ROOT, check=False,
+        [sys.executable, "-m", "youcpu", "boot", "--timeout", "120", *words], cwd=ROOT, check=False,
         capture_output=True, stdin=subprocess.DEVNULL, timeout=150,
     )  # fmt: skip
     return done.returncode, done.stderr.decode().splitlines(), done.stdout.decode()
