@@ -51,7 +51,6 @@ class Start(NamedTuple):
 
 MAY = {
     "exec-trace": Start((HELLO,), RUN),
-    "step": Start(("--quiet", HELLO), RUN),
     "fork-tree": Start((HELLO,), RUN),
     "sched": Start(("-c", "true"), RUN),
     "pagewalk": Start(("--stats", "--", HELLO), RUN),

@@ -150,9 +150,10 @@ class Verdict:
             first = int.from_bytes(sector, "little")
             return f"INT 13h AH={function:02X}h: {count} sectors from {first}"
         cylinder = call.cx >> 8 | (call.cx & 0xC0) << 2
+        there = self._pc.image.sectors
         return (
             f"INT 13h AH={function:02X}h: {call.ax & 0xFF} sectors from cylinder {cylinder}, head"
-            f" {call.dx >> 8}, sector {call.cx & 0x3F}; the disk has {self._pc.image.sectors} in all"
+            f" {call.dx >> 8}, sector {call.cx & 0x3F}; the disk has {there} in all"
         )
 
     def _real_mode_fault(self) -> str:
@@ -280,7 +281,8 @@ class Verdict:
         for step in walked.steps:
             value = "outside of memory" if step.entry is None else f"{step.entry:016x}"
             state = "" if step.entry is None or step.entry & 1 else ", P = 0"
-            yield f"{step.rules.level.name}[{step.index}] at {step.entry_address:#x}: {value}{state}"
+            place = f"{step.rules.level.name}[{step.index}] at {step.entry_address:#x}"
+            yield f"{place}: {value}{state}"
 
     def _selector(self, error_code: int, vector: int) -> str:
         if error_code & IDT_BIT:

@@ -1,4 +1,4 @@
-"""A program instruction by instruction: fetch, execute, what changed; and back.
+"""Instruction by instruction: fetch, execute, changes; and back.
 
 Stage: cpu
 """
