@@ -71,12 +71,15 @@ class MachineOptions:
 class Machine:
     """One emulated computer with youcpu's kernel on it."""
 
-    def __init__(self, options: MachineOptions, tracer: Tracer | None = None) -> None:
+    def __init__(
+        self, options: MachineOptions, tracer: Tracer | None = None, cpu: type[Cpu] = Cpu
+    ) -> None:
+        """`cpu`: another kind of CPU (hardware/recording_cpu.py)."""
         load_all()
         self.options = options
         self.tracer = tracer or Tracer()
         self.ram = Ram(options.memory)
-        self.cpu = Cpu(self.ram)
+        self.cpu = cpu(self.ram)
         epoch = time.time_ns() if options.epoch_ns is None else options.epoch_ns
         self.kernel = Kernel(self.ram, self.cpu, epoch, options.seed, self.tracer, options.paging)
         self.kernel.scheduler.policy = make_policy(options.policy, options.tunables)
@@ -106,12 +109,14 @@ class Machine:
         kernel.init.children.append(group)
         if not kernel.first_pid:
             kernel.first_pid = pid
-            kernel.terminal_sid, kernel.foreground_pgid = group.sid, pid
+            kernel.host_terminal.session, kernel.host_terminal.pgrp = group.sid, pid
         files = FdTable()
         for fd, host_fd in enumerate(self.standard_fds):
             file = kernel.vfs.standard_file(host_fd)
             if file is not None:
                 files.replace(fd, file)
+        if kernel.vfs.terminals:
+            group.tty = kernel.host_terminal
         task = first_task(kernel, group, files, _umask())
         task.fs.cwd = path_lookup(task, AT_FDCWD, options.cwd or self._default_cwd(), LOOKUP_FOLLOW)
         task.personality = options.personality

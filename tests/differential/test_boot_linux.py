@@ -147,4 +147,5 @@ def test_linux_unpacks_what_we_pack(
     boot = qemu_boot(path)
     assert boot.ended == "exit"
     after = boot.text.split("Run /init as init process\n")[1]
-    assert after.split("\n[")[0].split() == ["dev", "init", "lib", "lib64", "root"]
+    # The kernel gives its init the words of the command line that it does not know itself.
+    assert "/init: cannot access 'nokaslr': No such file or directory\n" in after

@@ -36,6 +36,7 @@ DRY_ROOMS = ("abi", "dry_run", "doctor", "formats", "hardware", "kernel", "rende
 DRY = {f"youcpu.{room}" for room in DRY_ROOMS}
 #: capstone's own imports.
 CAPSTONE = {"capstone", "inspect", "pathlib", "subprocess"}
+LAB = {"youcpu.abi", "youcpu.formats", "youcpu.hardware", "youcpu.render"}
 FILE = {"youcpu.abi", "youcpu.formats", "youcpu.render"}
 HELLO = "fixtures/hello/hello"
 
@@ -60,6 +61,10 @@ MAY = {
     "disasm": Start(("--hex", "90"), FILE | CAPSTONE, FILE),
     "initramfs": Start(("-o", "/dev/null", HELLO), {"youcpu.abi", "youcpu.formats"}),
     "syscalls": Start(("read",), RUN),
+    "interrupts": Start(("--run", "int80"), LAB | CAPSTONE),
+    "rings": Start(("cli",), LAB),
+    "step": Start(("--count", "3", "--", HELLO), RUN | CAPSTONE),
+    "boot": Start(("-q",), MACHINE | {"youcpu.launch", "youcpu.render"}),
     "completion": Start(("bash",), WATCHED),
 }  # fmt: skip
 

@@ -35,6 +35,7 @@ from youcpu.hardware.descriptors import HF_INHIBIT_IRQ, load_segment
 from youcpu.hardware.linear import LinearFault, LinearMemory
 from youcpu.hardware.paging import CR0_PE, CR0_PG, CR4_PAE, EFER_LMA, EFER_LME
 from youcpu.hardware.registers import (
+    CSTAR,
     FMASK,
     GDT,
     IDT,
@@ -53,6 +54,7 @@ from youcpu.hardware.registers import (
     SYSENTER_ESP,
     TR,
 )
+from youcpu.hardware.stack_reference import refers_outside
 
 EFER_SCE = 1 << 0
 _CPUID_HLT, _CPUID_APIC = bytes.fromhex("0fa2f4"), 1 << 9
@@ -64,8 +66,9 @@ _FLAT_CODE = d.G | d.PRESENT | d.SYSTEM_S | d.CODE | d.WRITABLE_OR_READABLE | d.
 #: CR0 after reset: CD, NW, ET. Segments of real mode: 64 KiB, present, writable, accessed.
 _CR0_RESET = 0x6000_0010
 _REAL_DATA, _REAL_CODE = 0x9300, 0x9B00
-_ICEBP, _RDPMC, CR4_PCE = b"\xf1", b"\x0f\x33", 1 << 8
+_ICEBP, _RDPMC = b"\xf1", b"\x0f\x33"
 _INT3, _INTO = 0xCC, 0xCE
+CR4_PCE = 1 << 8
 
 
 class Silicon:
@@ -206,19 +209,42 @@ class Silicon:
     def _exception(self, vector: int, error_code: int | None) -> None:
         state = self.state
         if vector == trap.INVALID_OPCODE:
-            # Two that Unicorn does not know: INT1, and RDPMC where CR4.PCE forbids it.
-            code = self.memory.peek(state[CS + 1] + state[RIP], 2) or b""
+            code = self._code(2)
             if code[:1] == _ICEBP:
                 state[RIP] += 1
                 vector = trap.DEBUG
-            elif code == _RDPMC and state[HFLAGS] & 3 and not state[CR4] & CR4_PCE:
+            elif code == _RDPMC:
+                if not state[HFLAGS] & 3 or state[CR4] & CR4_PCE:
+                    self._rdpmc()
+                    return
                 vector, error_code = trap.GENERAL_PROTECTION, 0
-        elif vector == trap.GENERAL_PROTECTION and not error_code and state[HFLAGS] & d.HF_CS64:
-            pointer = state[RSP]
-            if (pointer >> 47) + 1 & 0x1FFFE:
-                vector, error_code = trap.STACK_FAULT, 0  # SDM vol. 1, 3.3.7.1
+        elif vector == trap.GENERAL_PROTECTION and not error_code and self._off_the_stack():
+            vector, error_code = trap.STACK_FAULT, 0  # SDM vol. 1, 3.3.7.1
         if not state[CR0] & CR0_PE:
             error_code = None  # real mode pushes none
+        self._deliver(Cause(vector, Kind.EXCEPTION, error_code))
+
+    def _off_the_stack(self) -> bool:
+        """Whether 64-bit code refers to the stack at an address that is not canonical."""
+        code_64 = self.state[HFLAGS] & d.HF_CS64
+        return bool(code_64) and refers_outside(self._code(15), self.state)
+
+    def _code(self, size: int) -> bytes:
+        """Bytes at CS:RIP, as many as there are."""
+        address = self.state[CS + 1] + self.state[RIP]
+        in_page = min(size, 0x1000 - address % 0x1000)
+        head = self.memory.peek(address, in_page) or b""
+        rest = size - in_page
+        return head + (self.memory.peek(address + in_page, rest) or b"" if rest else b"")
+
+    def _rdpmc(self) -> None:
+        """RDPMC where it is allowed: the counters exist and none counts (SDM vol. 2B)."""
+        state = self.state
+        state[RAX] = state[RDX] = 0
+        state[RIP] += 2
+
+    def raise_exception(self, vector: int, error_code: int | None) -> None:
+        """An exception of the instruction at RIP that Unicorn did not see."""
         self._deliver(Cause(vector, Kind.EXCEPTION, error_code))
 
     def _software_interrupt(self, vector: int) -> None:
@@ -233,8 +259,12 @@ class Silicon:
     # -- fast system calls -------------------------------------------------------------
 
     def _refuse_syscall(self) -> bool:
-        """SYSCALL outside of 64-bit mode or with EFER.SCE = 0 is #UD (Intel)."""
-        if self.state[EFER] & EFER_SCE and self.state[HFLAGS] & d.HF_CS64:
+        """With EFER.SCE = 0 SYSCALL is #UD; Intel's CPUs refuse it outside of 64-bit mode, too.
+
+        AMD's take it from compatibility mode (APM vol. 3, SYSCALL); legacy mode is not done.
+        """
+        long_code = d.HF_LMA if self.cpu.amd else d.HF_CS64
+        if self.state[EFER] & EFER_SCE and self.state[HFLAGS] & long_code:
             return False
         self._deliver(Cause(trap.INVALID_OPCODE, Kind.EXCEPTION))
         return True
@@ -243,10 +273,11 @@ class Silicon:
         """SDM vol. 2B, SYSCALL: RCX and R11 are set by the door already."""
         state = self.state
         selector = state[STAR] >> 32 & 0xFFFC
+        target = LSTAR if state[HFLAGS] & d.HF_CS64 else CSTAR
         state[R11] &= ~RF
         self._enter_ring_0(selector, _FLAT_CODE | d.L)
         self.cpu.set_eflags(state[R11] & ~state[FMASK])
-        state[RIP] = state[LSTAR]
+        state[RIP] = state[target]
         if self.on_syscall is not None:
             self.on_syscall()
 
@@ -257,8 +288,11 @@ class Silicon:
         load_segment(state, SS, selector + 8, 0, _MASK32, d.NULL_DATA)
 
     def _sysenter(self) -> None:
-        """SDM vol. 2B, SYSENTER."""
+        """SDM vol. 2B, SYSENTER; AMD APM vol. 3: #UD in long mode."""
         state = self.state
+        if self.cpu.amd and state[HFLAGS] & d.HF_LMA:
+            self._deliver(Cause(trap.INVALID_OPCODE, Kind.EXCEPTION))
+            return
         selector = state[SYSENTER_CS] & 0xFFFC
         if not state[CR0] & CR0_PE or not selector:
             self._deliver(Cause(trap.GENERAL_PROTECTION, Kind.EXCEPTION, 0))
