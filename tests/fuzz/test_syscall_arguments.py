@@ -1,7 +1,7 @@
 """Seeded random arguments straight into every handler of the table, with a live task.
 
-Only KernelError, Blocked, OutOfMemory, OutOfFrames and reboot(2)'s SystemEnd may come out, each call ends within
-seconds, and our memory does not grow.
+Only KernelError, Blocked, OutOfMemory, OutOfFrames and reboot(2)'s SystemEnd may come out, each
+call ends within seconds, and our memory does not grow.
 """
 
 from __future__ import annotations
