@@ -13,6 +13,7 @@ from collections.abc import Callable
 from youcpu.abi.errno import Errno
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.exec.binprm import ExecError
+from youcpu.kernel.panic import SystemEnd
 from youcpu.kernel.sched import Deadlock
 from youcpu.machine import Machine, TimeLimit
 from youcpu.record import record
@@ -141,6 +142,10 @@ def _run(
     except TimeLimit:
         text = f"the time limit of {machine.options.timeout_s:g} s was reached"
         return Outcome(EndEvent(pid, kernel.clock.realtime_ns(), "timeout"), FAILED, text)
+    except SystemEnd as end:
+        kernel.probes.system_end(pid, end.how, end.text)
+        text = f"the program ended the machine: {end}"
+        return Outcome(EndEvent(pid, kernel.clock.realtime_ns(), "reboot"), 0, text)
     except Deadlock:
         text = "every task sleeps and nothing can wake one: deadlock"
         return Outcome(EndEvent(pid, kernel.clock.realtime_ns(), "deadlock"), FAILED, text)

@@ -8,26 +8,24 @@ from collections.abc import Callable
 
 from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import AT_FDCWD
-from youcpu.hardware.cpu import RSP, Cpu
+from youcpu.hardware.cpu import Cpu
 from youcpu.hardware.memory import Ram
 from youcpu.kernel.cred import Credentials
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.exec.binfmt_misc import BinfmtMisc
-from youcpu.kernel.exec.binprm import KernelArguments
-from youcpu.kernel.exec.exec import do_execveat_common, finish
-from youcpu.kernel.exec.load_elf import STACK_TOP, load_elf_image
-from youcpu.kernel.exec.stages import stage_sink
+from youcpu.kernel.init import first_task, kernel_execve
 from youcpu.kernel.kernel import Kernel
+from youcpu.kernel.kthread import kernel_thread
 from youcpu.kernel.mm.paging_limits import PagingLimits
-from youcpu.kernel.rlimit import RLIMIT_STACK, Rlimits
+from youcpu.kernel.rlimit import Rlimits
 from youcpu.kernel.sched import Deadlock, make_policy
 from youcpu.kernel.sched.policy import Tunables
 from youcpu.kernel.syscalls import load_all
-from youcpu.kernel.task import RUNNING, Task, ThreadGroup
+from youcpu.kernel.task import Task, ThreadGroup
 from youcpu.kernel.vfs.binfmt_fs import mount_binfmt_misc
 from youcpu.kernel.vfs.fdtable import FdTable
 from youcpu.kernel.vfs.mount import MountOptions
-from youcpu.kernel.vfs.namei import LOOKUP_FOLLOW, FsStruct, path_lookup
+from youcpu.kernel.vfs.namei import LOOKUP_FOLLOW, path_lookup
 from youcpu.record import field, record
 from youcpu.trace.events import Event, FramesEvent
 from youcpu.trace.tracer import Tracer
@@ -87,6 +85,7 @@ class Machine:
         self.kernel.vfs.mount_all(MountOptions(options.rootfs, options.writable))
         self.kernel.binfmt_misc = BinfmtMisc()
         mount_binfmt_misc(self.kernel, self.kernel.vfs)
+        kernel_thread(self.kernel, self.kernel.init, b"init")
         self.first_pid = FIRST_PID
         #: The host's descriptors that the first program gets as 0, 1 and 2.
         self.standard_fds = (0, 1, 2)
@@ -108,18 +107,14 @@ class Machine:
         if not kernel.first_pid:
             kernel.first_pid = pid
             kernel.terminal_sid, kernel.foreground_pgid = group.sid, pid
-        group.start_ns = kernel.clock.monotonic_ns()
-        root = kernel.vfs.root
         files = FdTable()
         for fd, host_fd in enumerate(self.standard_fds):
             file = kernel.vfs.standard_file(host_fd)
             if file is not None:
                 files.replace(fd, file)
-        task = Task(kernel, pid, group, cred, None, files, FsStruct(root, root, _umask()))  # type: ignore[arg-type]
+        task = first_task(kernel, group, files, _umask())
         task.fs.cwd = path_lookup(task, AT_FDCWD, options.cwd or self._default_cwd(), LOOKUP_FOLLOW)
         task.personality = options.personality
-        kernel.tasks[pid] = task
-        kernel.groups[pid] = group
         return task
 
     def _default_cwd(self) -> bytes:
@@ -131,25 +126,7 @@ class Machine:
         task = self.new_task()
         self.kernel.scheduler.start(task)
         self._register_rules(task)
-        probes = self.kernel.probes
-        try:
-            bprm = do_execveat_common(
-                task,
-                AT_FDCWD,
-                path,
-                KernelArguments(argv),
-                KernelArguments(envp),
-                0,
-                task.group.rlimits.soft(RLIMIT_STACK),
-                load_elf_image,
-                stage_sink(task),
-            )
-        except KernelError as error:
-            probes.first_exec(task, path, argv, envp, STACK_TOP, -error.errno)
-            raise
-        finish(bprm)
-        probes.first_exec(task, path, argv, envp, self.cpu.state[RSP], 0)
-        task.state = RUNNING
+        kernel_execve(task, path, argv, envp)
         return task
 
     def _register_rules(self, task: Task) -> None:
@@ -174,11 +151,7 @@ class Machine:
         registers = cpu.snapshot()
         task = self.new_task()
         try:
-            bprm = do_execveat_common(
-                task, AT_FDCWD, path, KernelArguments(argv), KernelArguments(envp), 0,
-                task.group.rlimits.soft(RLIMIT_STACK), load_elf_image, stage_sink(task),
-            )  # fmt: skip
-            finish(bprm)
+            kernel_execve(task, path, argv, envp, told=False)
             task.cpu_state = cpu.snapshot()
             task.nice = nice
         finally:

@@ -1,7 +1,8 @@
 """The reference string of a run: which page was used after which, and what no policy can beat.
 
 Pages have keys that they keep in memory, in swap and in their files (kernel/mm/reclaim.py). An
-event is a key and what happened to it, as one number: key << 2 | kind.
+event is a key and what happened to it, as one number: key << KIND_BITS | kind.
+What is a use, and why the A bits agree with it to the last one: docs/design/0012.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import heapq
 from array import array
 from typing import TYPE_CHECKING
 
-from youcpu.hardware.cpu import CR3
-from youcpu.hardware.memory import PAGE_SHIFT
+from youcpu.hardware.cpu import CR3, RIP
+from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE
+from youcpu.hardware.paging import PTE_A
 from youcpu.hardware.references import CODE, CROSSES, ReferenceRing
+from youcpu.kernel.mm.mm import TASK_SIZE
 from youcpu.kernel.mm.page_table import entry_frame
 
 if TYPE_CHECKING:
@@ -20,9 +23,12 @@ if TYPE_CHECKING:
     from youcpu.kernel.mm.reclaim import Page
     from youcpu.machine import Machine
 
-#: Kinds of events: used; freed by its owner; a page whose place the next one must not take.
-USED, FREED, KEPT = 0, 1, 2
-KIND = 3
+#: Kinds of events. USED; FREED by its owner, or sent away by it; KEPT: the next page must not
+#: take its place; REFUSED: the policy chose it and it could not go (locked, swap full); BORN: the
+#: use that follows makes it, nothing is read; COLD: it may go early (madvise(2)).
+USED, FREED, KEPT, REFUSED, BORN, COLD = range(6)
+KIND_BITS = 3
+KIND = (1 << KIND_BITS) - 1
 #: A longer string is cut: 256 MB.
 MOST_EVENTS = 64 << 20
 _NEVER = 1 << 62
@@ -54,8 +60,6 @@ class ReferenceRecorder:
 
     def _take(self) -> None:
         entries = self.ring.take()
-        if not entries:
-            return
         mm = self._current()
         known: dict[int, list[int]] = {}
         last = -1
@@ -65,17 +69,36 @@ class ReferenceRecorder:
                 keys = known[entry] = self._keys(mm, entry)
             for key in keys:
                 if key != last:
-                    self._append(key << 2 | USED)
+                    self._append(key, USED)
                 last = key
+        if mm is not None:
+            self._take_fetch(mm)
+
+    def _take_fetch(self, mm: MM) -> None:
+        """The block at RIP: the CPU looked it up, and so set A, but stopped before it ran."""
+        address = self.state[RIP]
+        for page in (self._young_page(mm, address), self._young_page(mm, address + PAGE_SIZE)):
+            if page is None:
+                return
+            self._append(page.key, USED)
 
     def used(self, page: Page) -> None:
-        self._append(page.key << 2 | USED)
+        self._append(page.key, USED)
 
     def kept(self, page: Page) -> None:
-        self._append(page.key << 2 | KEPT)
+        self._append(page.key, KEPT)
+
+    def refused(self, page: Page) -> None:
+        self._append(page.key, REFUSED)
+
+    def born(self, page: Page) -> None:
+        self._append(page.key, BORN)
+
+    def cold(self, page: Page) -> None:
+        self._append(page.key, COLD)
 
     def freed(self, key: int) -> None:
-        self._append(key << 2 | FREED)
+        self._append(key, FREED)
 
     def close(self) -> None:
         """The run is over: what is freed from now on is not part of it."""
@@ -83,11 +106,11 @@ class ReferenceRecorder:
 
     # -- from entries to pages ---------------------------------------------------------------------
 
-    def _append(self, event: int) -> None:
+    def _append(self, key: int, kind: int) -> None:
         if len(self.events) >= MOST_EVENTS:
             self.cut = True
         else:
-            self.events.append(event)
+            self.events.append(key << KIND_BITS | kind)
 
     def _current(self) -> MM | None:
         root = self.state[CR3]
@@ -102,13 +125,29 @@ class ReferenceRecorder:
         if not entry & CODE:
             page = pages.get(number)
             found = [page]
-            if entry & CROSSES and page is not None and page.seen is not None:
-                found.append(self._page_at(mm, page.seen[1] + (1 << PAGE_SHIFT)))
+            if entry & CROSSES:
+                found += [self._young_page(mm, end) for end in self._ends(mm, number)]
         else:
             found = [self._page_at(mm, number << PAGE_SHIFT)]
             if entry & CROSSES:
                 found.append(self._page_at(mm, number + 1 << PAGE_SHIFT))
         return [page.key for page in found if page is not None]
+
+    def _ends(self, mm: MM, frame: int) -> list[int]:
+        """Where a frame ends, at each address where this address space has it."""
+        page = self.reclaim.pages.get(frame)
+        if page is None:  # the page of zeros, or of a file in memory
+            entries = mm.page_table.entries(0, TASK_SIZE)
+            return [at + PAGE_SIZE for at, _, entry in entries if entry_frame(entry) == frame]
+        return [
+            one.area.start + (page.index + 1 - one.area.pgoff << PAGE_SHIFT)
+            for one in self.reclaim.mappings(page)
+            if one.mm is mm
+        ]
+
+    def _young_page(self, mm: MM, address: int) -> Page | None:
+        entry = mm.page_table.entry(address)
+        return self.reclaim.pages.get(entry_frame(entry)) if entry & PTE_A else None
 
     def _page_at(self, mm: MM, address: int) -> Page | None:
         return self.reclaim.pages.get(entry_frame(mm.page_table.entry(address)))
@@ -120,7 +159,7 @@ def next_uses(events: array[int]) -> array[int]:
     coming: dict[int, int] = {}
     for index in range(len(events) - 1, -1, -1):
         event = events[index]
-        key = event >> 2
+        key = event >> KIND_BITS
         following[index] = coming.get(key, _NEVER)
         if event & KIND == USED:
             coming[key] = index
@@ -136,12 +175,13 @@ def optimum(events: array[int], frames: int) -> int:
     heap: list[tuple[int, int]] = []
     loads, kept = 0, -1
     for index, event in enumerate(events):
-        key, kind = event >> 2, event & KIND
+        key, kind = event >> KIND_BITS, event & KIND
         if kind == FREED:
             resident.pop(key, None)
             continue
         if kind == KEPT:
             kept = key
+        if kind != USED:
             continue
         if key not in resident:
             loads += 1

@@ -183,7 +183,7 @@ def _unpack_zstd(path: str, file: IO[bytes]) -> IO[bytes]:
     import subprocess
 
     try:
-        import zstandard  # type: ignore[import-not-found]
+        import zstandard
     except ImportError:
         program = shutil.which("zstd")
         if program is None:

@@ -32,28 +32,52 @@ class Ram:
         self.bytes = memoryview(self.buffer)
         self.quads = self.bytes.cast("Q")
 
+    def forget(self, first: int, end: int) -> None:
+        """Frames are zero again and the host has their memory back."""
+        start, size = first << PAGE_SHIFT, (end - first) << PAGE_SHIFT
+        if hasattr(self.buffer, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
+            self.buffer.madvise(mmap.MADV_DONTNEED, start, size)
+        else:
+            self.bytes[start : start + size] = bytes(size)
+
 
 class FrameAllocator:
     """Page frames of a Ram by number (physical address >> 12), with reference counts.
 
     Frames are handed out in rising order from `first`, then from the free list: dense
     memory keeps the host's share small. Frame 0 is never handed out, 0 means "none".
+    `ranges`: (first frame, frame behind) of the memory that may be used, rising and filled
+    with zeros; without them it is all of the Ram.
     """
 
-    __slots__ = ("_counts", "_free", "_next", "first", "ram", "total")
+    __slots__ = (
+        "_counts", "_end", "_free", "_later", "_managed", "_next", "_ranges", "first", "ram",
+        "total",
+    )  # fmt: skip
 
-    def __init__(self, ram: Ram, first: int = 1) -> None:
+    def __init__(self, ram: Ram, first: int = 1, ranges: tuple[tuple[int, int], ...] = ()) -> None:
+        frames = ram.size >> PAGE_SHIFT
         self.ram = ram
-        self.first = max(first, 1)
-        self.total = ram.size >> PAGE_SHIFT
-        self._next = self.first
+        #: Ranges that were not begun yet, and the frames in them.
+        self._ranges = list(ranges) or [(max(first, 1), frames)]
+        self._managed = sum(end - start for start, end in self._ranges)
+        self.total = self._managed if ranges else frames
+        self._next, self._end = self._ranges.pop(0)
+        self._later = self._managed - (self._end - self._next)
+        self.first = self._next
         self._free: list[int] = []
-        self._counts = memoryview(mmap.mmap(-1, self.total * 4)).cast("I")
+        self._counts = memoryview(mmap.mmap(-1, frames * 4)).cast("I")
+
+    def add(self, first: int, end: int) -> None:
+        """Frames that were someone else's may be used from now on: free_reserved_area()."""
+        self._free += range(end - 1, first - 1, -1)
+        self._managed += end - first
+        self.total += end - first
 
     @property
     def used(self) -> int:
         """Frames handed out and not yet returned."""
-        return self._next - self.first - len(self._free)
+        return self._managed - self.available
 
     @property
     def highest(self) -> int:
@@ -63,7 +87,7 @@ class FrameAllocator:
     @property
     def available(self) -> int:
         """Frames that can still be handed out."""
-        return self.total - self._next + len(self._free)
+        return self._end - self._next + self._later + len(self._free)
 
     def alloc(self) -> int:
         """A frame filled with zeros, reference count 1. Raises OutOfFrames."""
@@ -79,9 +103,13 @@ class FrameAllocator:
         """A frame with any content, for a caller that overwrites all of it."""
         if self._free:
             frame = self._free.pop()
-        elif self._next < self.total:
+        elif self._next < self._end:
             frame = self._next
             self._next += 1
+        elif self._ranges:
+            self._next, self._end = self._ranges.pop(0)
+            self._later -= self._end - self._next
+            return self.alloc_for_copy()
         else:
             raise OutOfFrames
         self._counts[frame] = 1
@@ -89,7 +117,7 @@ class FrameAllocator:
 
     def alloc_run(self, count: int) -> int:
         """First of `count` adjacent zeroed frames never used before, or 0 if there are none."""
-        if self._next + count > self.total:
+        if self._next + count > self._end:
             return 0
         first = self._next
         self._next += count

@@ -17,6 +17,7 @@ ARCH_X86 = 4
 MODE_32 = 1 << 2
 MODE_64 = 1 << 3
 PROT_ALL = 7
+PROT_ROM = 5
 
 HOOK_INTR = 1
 HOOK_INSN = 2
@@ -25,6 +26,7 @@ HOOK_BLOCK = 8
 HOOK_MEM_INVALID = 1008
 HOOK_MEM_READ, HOOK_MEM_WRITE = 1024, 2048
 HOOK_INSN_INVALID = 16384
+HOOK_EDGE_GENERATED = 32768
 
 CTL_WRITE = 1 << 30
 CTL_USE_EXITS = 4
@@ -60,6 +62,27 @@ MemoryHook = ctypes.CFUNCTYPE(
     ctypes.c_bool, Engine, ctypes.c_int, ctypes.c_uint64, ctypes.c_int, ctypes.c_int64,
     ctypes.c_void_p,
 )  # fmt: skip
+MmioRead = ctypes.CFUNCTYPE(
+    ctypes.c_uint64, Engine, ctypes.c_uint64, ctypes.c_uint, ctypes.c_void_p
+)
+MmioWrite = ctypes.CFUNCTYPE(
+    None, Engine, ctypes.c_uint64, ctypes.c_uint, ctypes.c_uint64, ctypes.c_void_p
+)
+
+
+class Block(ctypes.Structure):
+    """uc_tb: a translated block: linear address, instructions, bytes."""
+
+    _fields_ = (
+        ("address", ctypes.c_uint64),
+        ("instructions", ctypes.c_uint16),
+        ("size", ctypes.c_uint16),
+    )
+
+
+EdgeHook = ctypes.CFUNCTYPE(
+    None, Engine, ctypes.POINTER(Block), ctypes.POINTER(Block), ctypes.c_void_p
+)
 
 
 class SystemTableRegister(ctypes.Structure):
@@ -109,6 +132,7 @@ def load() -> Any:
         "uc_emu_stop": (pointer,),
         "uc_hook_del": (pointer, ctypes.c_size_t),
         "uc_mem_map_ptr": (pointer, u64, ctypes.c_size_t, u32, pointer),
+        "uc_mmio_map": (pointer, u64, ctypes.c_size_t, MmioRead, pointer, MmioWrite, pointer),
         "uc_reg_read": (pointer, ctypes.c_int, pointer),
         "uc_reg_write": (pointer, ctypes.c_int, pointer),
     }

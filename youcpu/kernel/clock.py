@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 #: One basic block is about five instructions; at some 2.5 a nanosecond.
 NS_PER_BLOCK = 2
+NS_PER_SECOND = 1_000_000_000
 #: What a way through the kernel is charged.
 NS_PER_SYSCALL = 150
 NS_PER_FAULT = 250
@@ -18,16 +19,18 @@ UPTIME_NS = 10_000_000_000
 
 
 class Clock:
-    """Monotonic time, UPTIME_NS at first; the wall clock starts at `epoch_ns`."""
+    """Monotonic time, `uptime_ns` at first; the wall clock starts at `epoch_ns`."""
 
     __slots__ = ("_blocks", "boot_realtime_ns", "extra_ns")
 
-    def __init__(self, blocks: Callable[[], int], epoch_ns: int) -> None:
+    def __init__(
+        self, blocks: Callable[[], int], epoch_ns: int, uptime_ns: int = UPTIME_NS
+    ) -> None:
         self._blocks = blocks
         #: Wall clock minus monotonic clock.
-        self.boot_realtime_ns = epoch_ns - UPTIME_NS
+        self.boot_realtime_ns = epoch_ns - uptime_ns
         #: Time that passed outside of executed blocks.
-        self.extra_ns = UPTIME_NS
+        self.extra_ns = uptime_ns
 
     def blocks(self) -> int:
         """Basic blocks executed since power-on."""

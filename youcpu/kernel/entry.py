@@ -57,6 +57,7 @@ from youcpu.kernel.futex import FutexWaiter
 from youcpu.kernel.kernel_half import INT80_VECTOR, USER_CS, USER_DS
 from youcpu.kernel.mm.fault import MAJOR, BadAccess, OutOfMemory, handle_mm_fault
 from youcpu.kernel.mm.mm import TASK_SIZE
+from youcpu.kernel.mm.oom_kill import select_bad_process
 from youcpu.kernel.sigframe import setup_frame
 from youcpu.kernel.signal import SigInfo, dequeue_signal, force_signal
 from youcpu.kernel.syscalls import compat
@@ -66,7 +67,6 @@ from youcpu.kernel.vsyscall import emulate_vsyscall, is_vsyscall
 
 if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
-    from youcpu.kernel.mm.mm import MM
     from youcpu.kernel.task import Task
 
 _MASK = (1 << 64) - 1
@@ -355,6 +355,8 @@ class Entry:
 
     def _default(self, task: Task, info: SigInfo) -> None:
         action = default_action(info.signo)
+        if task.group.unkillable and info.signo not in (Sig.SIGKILL, Sig.SIGSTOP):
+            return  # get_signal(): it was blocked when it came
         if action in (DefaultAction.TERMINATE, DefaultAction.CORE):
             dumped = action is DefaultAction.CORE and task.kernel.core_dumps
             do_group_exit(task, info.signo | (0x80 if dumped else 0))
@@ -380,16 +382,6 @@ EXCEPTION_SIGNALS = {
     trap.ALIGNMENT_CHECK: (Sig.SIGBUS, 1),
     trap.SIMD_FAULT: (Sig.SIGFPE, 0),
 }
-
-
-def select_bad_process(kernel: Kernel, current: Task) -> Task:
-    """oom_badness(): who has most pages in memory, in swap and for tables; else the current."""
-    tasks = {task.mm: task for task in (*kernel.tasks.values(), current) if task.mm is not None}
-
-    def badness(mm: MM) -> int:
-        return mm.page_table.table_frames + sum(1 for _ in mm.page_table.entries(0, TASK_SIZE))
-
-    return tasks[max((current.mm, *tasks), key=badness)]
 
 
 def prepare_to_run(task: Task) -> bool:

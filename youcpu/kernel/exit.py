@@ -18,8 +18,10 @@ from youcpu.abi.signal import (
 )
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.futex import exit_robust_list, futex_wake
+from youcpu.kernel.ipc.sem import exit_sem
 from youcpu.kernel.mm.fault import OutOfMemory
 from youcpu.kernel.mm.uaccess import put_user
+from youcpu.kernel.panic import panic
 from youcpu.kernel.signal import SigInfo, send_signal
 from youcpu.kernel.task import ZOMBIE
 
@@ -49,6 +51,9 @@ def do_exit(task: Task, status: int) -> None:
         return
     kernel = task.kernel
     group = task.group
+    if group is kernel.init and len(group.threads) == 1:
+        code = group.exit_status or status
+        panic(kernel, f"Attempted to kill init! exitcode={code:#010x}")
     task.exited = True
     kernel.scheduler.dequeue(task)
     task.leave_queues()
@@ -65,6 +70,7 @@ def do_exit(task: Task, status: int) -> None:
     kernel.tasks.pop(task.pid, None)
     if task.pid == group.pid:
         group.leader_status = status
+        group.dead_leader = task
     if not group.threads and group.exit_status is None:
         group.exit_status = group.leader_status
     kernel.probes.exit(task, status, bool(group.threads))
@@ -90,6 +96,7 @@ def de_thread(task: Task) -> None:
         task.kernel.probes.superseded(task, group.pid)
         task.pid = group.pid
         tasks[task.pid] = task
+        group.dead_leader = None
 
 
 def mm_release(task: Task) -> None:
@@ -124,6 +131,8 @@ def _end_process(task: Task, group: ThreadGroup) -> None:
         timer.cancel()
     for posix_timer in group.posix_timers.values():
         posix_timer.cancel()
+    if group.sem_undo:
+        exit_sem(group, kernel.clock.realtime_ns() // 1_000_000_000)
     group.zombie = True
     group.stop_signal = 0
     group.pending.flush(-1)

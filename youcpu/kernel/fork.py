@@ -76,6 +76,9 @@ def check_flags(task: Task, flags: int) -> None:
         raise KernelError(Errno.EINVAL)
     if flags & CLONE_SIGHAND and flags & CLONE_CLEAR_SIGHAND:
         raise KernelError(Errno.EINVAL)
+    if flags & CLONE_PARENT and task.group.unkillable:
+        # Nobody would reap a sibling of init.
+        raise KernelError(Errno.EINVAL)
     if flags & CLONE_FS and flags & (CLONE_NEWNS | CLONE_NEWUSER):
         raise KernelError(Errno.EINVAL)
     if flags & CLONE_THREAD and flags & (CLONE_NEWUSER | CLONE_NEWPID):
@@ -151,6 +154,8 @@ def _copy_signal(task: Task, pid: int, args: CloneArguments) -> ThreadGroup:
     group.exit_signal = args.exit_signal
     group.start_ns = task.kernel.clock.monotonic_ns()
     group.comm = task.comm
+    group.oom_score_adj, group.oom_score_adj_min = old.oom_score_adj, old.oom_score_adj_min
+    group.tty = old.tty
     if args.flags & CLONE_PARENT:
         group.parent, group.exit_signal = old.parent, old.exit_signal
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from youcpu.abi.errno import ERESTART_RESTARTBLOCK, ERESTARTSYS, Errno
 from youcpu.kernel.errors import Blocked, KernelError
 from youcpu.kernel.mm.mm import TASK_SIZE
-from youcpu.kernel.mm.uaccess import copy_from_user, get_user, put_user
+from youcpu.kernel.mm.uaccess import copy_from_user, get_user, put_user, user_page
 from youcpu.kernel.mm.vm_area import VM_SHARED
 from youcpu.kernel.wait import WaitEntry
 
@@ -85,6 +85,8 @@ def futex_key(task: Task, address: int, private: bool) -> Key:
     if address >= TASK_SIZE:
         raise KernelError(Errno.EFAULT)
     if not private:
+        # get_user_pages_fast(): a key that others may have is that of a page that is there.
+        user_page(task, address, False)
         area = task.mm.areas.at(address)
         if area is None:
             raise KernelError(Errno.EFAULT)

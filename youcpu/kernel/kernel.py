@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 from youcpu.abi.signal import Sig
 from youcpu.hardware.cpu import CR3, Cpu
 from youcpu.hardware.memory import FrameAllocator, Ram
-from youcpu.kernel.clock import Clock
+from youcpu.kernel.clock import UPTIME_NS, Clock
 from youcpu.kernel.cred import Credentials
 from youcpu.kernel.entry import Entry
 from youcpu.kernel.exec.vdso import Vdso
 from youcpu.kernel.exit import notify_job_control
 from youcpu.kernel.futex import Futexes
+from youcpu.kernel.ipc.namespace import IpcNamespace
 from youcpu.kernel.kernel_half import KernelHalf
 from youcpu.kernel.mm.mm import MM
+from youcpu.kernel.printk import Printk
 from youcpu.kernel.probes import Probes
 from youcpu.kernel.rlimit import Rlimits
 from youcpu.kernel.sched import Scheduler
@@ -23,6 +25,7 @@ from youcpu.kernel.signal import SigInfo, send_signal
 from youcpu.kernel.task import ThreadGroup
 from youcpu.kernel.timer import TimerQueue
 from youcpu.kernel.vfs.mount import Vfs
+from youcpu.record import record
 from youcpu.trace.tracer import Tracer
 
 if TYPE_CHECKING:
@@ -31,6 +34,15 @@ if TYPE_CHECKING:
     from youcpu.kernel.mm.reclaim import Reclaim
     from youcpu.kernel.task import Task
     from youcpu.kernel.vfs.file import File
+
+
+@record
+class BootMemory:
+    """What a boot loader left: (first frame, frame behind) to use, byte ranges still in use."""
+
+    usable: tuple[tuple[int, int], ...]
+    taken: tuple[tuple[int, int], ...] = ()
+
 
 #: What uname(2) says: the Linux whose answers the kernel gives.
 RELEASE = b"6.18.0-youcpu"
@@ -42,11 +54,14 @@ class Kernel:
 
     def __init__(
         self, ram: Ram, cpu: Cpu, epoch_ns: int, seed: int, tracer: Tracer,
-        paging: PagingLimits | None = None,
+        paging: PagingLimits | None = None, memory: BootMemory | None = None,
     ) -> None:  # fmt: skip
+        """`memory`: what a boot loader left of RAM; None: the machine is ours from power-on."""
         self.ram = ram
         self.cpu = cpu
-        self.frames = FrameAllocator(ram)
+        self.frames = FrameAllocator(ram, ranges=memory.usable if memory is not None else ())
+        #: Byte ranges that free_initmem() gives back.
+        self.boot_memory = memory.taken if memory is not None else ()
         #: Keeps programs within less RAM than there is; None: they may have all.
         self.reclaim: Reclaim | None = None
         if paging is not None:
@@ -54,23 +69,35 @@ class Kernel:
         self.kernel_half = KernelHalf(self.frames, cpu)
         #: The page of zeros that reads of untouched memory share.
         self.zero_frame = self.frames.alloc()
-        self.clock = Clock(lambda: cpu.blocks, epoch_ns)
+        self.clock = Clock(lambda: cpu.blocks, epoch_ns, 0 if memory is not None else UPTIME_NS)
+        if memory is not None:
+            # Time begins here, not with the firmware's first block.
+            self.clock.advance(-self.clock.monotonic_ns())
         self.vdso = Vdso(self.frames, self.clock)
         self.timers = TimerQueue(self.clock)
         self.random = random.Random(seed)
         self.aslr: random.Random | None = None
         self.tracer = tracer
         self.probes = Probes(tracer, self.clock, cpu)
+        self.printk = Printk(self.clock, tracer)
+        self.command_line = b"BOOT_IMAGE=youcpu"
+        #: LINUX_REBOOT_CMD_CAD_ON: C_A_D.
+        self.ctrl_alt_del_restarts = True
+        #: panic=: seconds until a restart, 0: none.
+        self.panic_timeout = 0
         self.oom_kills = 0
         self.scheduler = Scheduler(self)
         self.entry = Entry(self)
         self.tasks: dict[int, Task] = {}
         self.groups: dict[int, ThreadGroup] = {}
         self._last_pid = 0
-        #: PID 1: adopts orphans and reaps them at once; no program runs as it.
+        #: Tasks without a program, in `groups` too: kthread.c.
+        self.kernel_threads: dict[int, Task] = {}
+        #: PID 1: the program that a boot ends in, or a task of the kernel that adopts orphans.
         self.init = ThreadGroup(1, Credentials.of(0, 0), Rlimits())
         self.groups[1] = self.init
         self.futexes = Futexes()
+        self.ipc = IpcNamespace()
         #: Foreground process group of the controlling terminal, and its session.
         self.foreground_pgid = self.terminal_sid = 0
         self.hostname = b"youcpu"
@@ -100,6 +127,18 @@ class Kernel:
         self._last_pid = pid
         return pid
 
+    def pid_allocated(self, pid: int) -> None:
+        """The next PID is the one behind it."""
+        self._last_pid = pid
+
+    def find_task(self, pid: int) -> Task | None:
+        """The thread of that id, of a program or of the kernel."""
+        return self.tasks.get(pid) or self.kernel_threads.get(pid)
+
+    def banner(self) -> bytes:
+        """linux_banner."""
+        return b"Linux version " + self.release + b" (youcpu) #1 SMP PREEMPT_DYNAMIC\n"
+
     def send_signal(self, task: Task, signo: int) -> None:
         """A signal of the kernel itself to a thread (SIGPIPE, SIGXFSZ)."""
         send_signal(task, SigInfo(signo, 0, pid=task.tgid, uid=task.cred.uid), to_thread=True)
@@ -116,10 +155,17 @@ class Kernel:
         """An unnamed tmpfs file for a shared anonymous mapping: shmem_zero_setup()."""
         return self.vfs.shmem_file(task, size)
 
+    def activate_mm(self, mm: MM) -> None:
+        """The current task has another address space: the CPU walks its tables from now on."""
+        if self.reclaim is not None:
+            self.reclaim.before_change()
+        self.cpu.state[CR3] = mm.cr3
+        self.cpu.flush_tlb()
+
     def leave_mm(self, mm: MM) -> None:
         """An address space goes away: the CPU must not walk its tables any more."""
-        if self.reclaim is not None and self.reclaim.listener is not None:
-            self.reclaim.listener.drain()
+        if self.reclaim is not None:
+            self.reclaim.before_change()
         if self.cpu.state[CR3] == mm.cr3:
             self.cpu.state[CR3] = self.kernel_half.root << 12
             self.cpu.flush_tlb()

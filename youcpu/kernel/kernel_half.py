@@ -10,8 +10,11 @@ All of it is supervisor-only. The text holds `cpuid` and `iretq`, by which the C
 
 from __future__ import annotations
 
+import struct
+
 from youcpu.hardware import unicorn_library as uc
 from youcpu.hardware.cpu import (
+    CR0,
     CR3,
     CS,
     DS,
@@ -20,8 +23,11 @@ from youcpu.hardware.cpu import (
     FS,
     GS,
     HFLAGS,
+    R8,
+    R15,
     RAX,
     RCX,
+    RDI,
     RDX,
     RIP,
     RSP,
@@ -128,7 +134,9 @@ class KernelHalf:
         image = pack_tss(self.stack_address)
         start = self.tss_frame << PAGE_SHIFT
         self.ram.bytes[start : start + len(image)] = image
-        for vector in [*range(32), INT80_VECTOR]:
+        #: Vectors that have a gate.
+        self.vectors = (*range(32), INT80_VECTOR)
+        for vector in self.vectors:
             dpl = 3 if vector in (BREAKPOINT, OVERFLOW, INT80_VECTOR) else 0
             entry = KERNEL_TEXT + VECTOR_ENTRY + vector * 8
             self.idt.set(vector, Gate(entry, KERNEL_CS, dpl=dpl))
@@ -137,6 +145,7 @@ class KernelHalf:
 
     def _turn_on(self) -> None:
         cpu = self.cpu
+        self._took_over = bool(cpu.state[CR0] >> 31)
         cpu.write_register(uc.REG_CR3, self.root << PAGE_SHIFT)
         cpu.write_register(uc.REG_CR4, CR4_VALUE)
         cpu.write_msr(MSR_EFER, EFER_VALUE)
@@ -178,6 +187,11 @@ class KernelHalf:
         self.hwcap = state[RDX] & 0xFFFFFFFF
         for segment in (DS, ES, FS, GS):
             state[segment] = state[segment + 1] = 0
+        if self._took_over:
+            # What the boot loader left in registers is no program's business.
+            for register in (*range(RAX, RDI + 1), *range(R8, R15 + 1)):
+                state[register] = 0
+            cpu.fxrstor(struct.pack("<H22xI", 0x37F, 0x1F80).ljust(512, b"\0"))
         return cpu.snapshot()
 
 

@@ -18,6 +18,7 @@ from youcpu.kernel.vfs.procfs_maps import map_rights
 from youcpu.trace.capture import enter, first_exec, leave
 from youcpu.trace.events import (
     BlockedEvent,
+    BootStepEvent,
     ExitEvent,
     FaultEvent,
     ForkEvent,
@@ -28,6 +29,7 @@ from youcpu.trace.events import (
     SignalEvent,
     SwitchEvent,
     SyscallEvent,
+    SystemEndEvent,
     WakeEvent,
 )
 from youcpu.trace.tracer import Tracer
@@ -157,7 +159,7 @@ class Probes:
             group.pid
             for group in task.kernel.groups.values()
             if group.threads
-            and group.threads[0].mm is not task.mm
+            and group.threads[0].mm not in (None, task.mm)
             and group.threads[0].mm.mapped_frame(address) == frame
         )
 
@@ -206,6 +208,18 @@ class Probes:
         self.tracer.emit(
             SwitchEvent(previous, self.clock.realtime_ns(), following, reason, self.clock.blocks())
         )
+
+    def boot_step(self, step: str, **values: int | str | bytes) -> None:
+        """The kernel's start came one step further."""
+        if self.tracer.wants(BootStepEvent):
+            self.tracer.emit(BootStepEvent(0, self.clock.realtime_ns(), step, values))
+
+    def system_end(self, pid: int, how: str, text: str) -> None:
+        """The machine stops: calls that will not return are shown as they are."""
+        for call in list(self._open.values()):
+            self.tracer.emit(call)
+        self._open.clear()
+        self.tracer.emit(SystemEndEvent(pid, self.clock.realtime_ns(), how, text))
 
     def superseded(self, task: Task, pid: int) -> None:
         """A thread takes over its process's PID by execve(2)."""

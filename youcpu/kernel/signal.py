@@ -115,7 +115,19 @@ class SignalHandlers:
 
 def is_ignored(task: Task, signo: int) -> bool:
     """Whether the signal has no effect on this task; a blocked one is kept all the same."""
-    return not task.blocked >> (signo - 1) & 1 and handler_ignores(task, signo)
+    return not task.blocked >> (signo - 1) & 1 and task_ignores(task, signo)
+
+
+def task_ignores(task: Task, signo: int) -> bool:
+    """sig_task_ignored(): what its handler ignores, and what init does not get at all."""
+    group = task.group
+    if group.unkillable or group is task.kernel.init:
+        # Nobody kills or stops the global init; what it has no handler for does not reach it.
+        if signo in (Sig.SIGKILL, Sig.SIGSTOP):
+            return True
+        if group.unkillable and task.sighand.actions[signo].handler == SIG_DFL:
+            return True
+    return handler_ignores(task, signo)
 
 
 def handler_ignores(task: Task, signo: int) -> bool:
@@ -178,6 +190,9 @@ def force_signal(task: Task, info: SigInfo) -> None:
     if task.blocked & bit or action.handler == SIG_IGN:
         action.handler = SIG_DFL
         task.blocked &= ~bit
+    if action.handler == SIG_DFL:
+        # Of its own faults init dies, and the kernel with it.
+        task.group.unkillable = False
     task.pending.add(info)
     task.signal_wake_up(False)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from youcpu.kernel.mm.mm import MM
     from youcpu.kernel.rlimit import Rlimits
     from youcpu.kernel.timer import Timer
+    from youcpu.kernel.tty.job_control import Terminal
     from youcpu.kernel.vfs.fdtable import FdTable
     from youcpu.kernel.vfs.namei import FsStruct
     from youcpu.trace.events import SyscallEvent
@@ -80,6 +81,8 @@ class ThreadGroup:
         self.exit_signal = int(Sig.SIGCHLD)
         #: Wait status of the first thread, which counts where no one called exit_group.
         self.leader_status = 0
+        #: The thread whose id is the process's once it has ended: /proc shows it as a zombie.
+        self.dead_leader: Task | None = None
         #: Ended and not yet waited for.
         self.zombie = False
         self.start_ns = 0
@@ -92,6 +95,8 @@ class ThreadGroup:
         #: ITIMER_REAL, VIRTUAL, PROF: (timer, interval in ns).
         self.itimers: dict[int, tuple[Timer, int]] = {}
         self.posix_timers: dict[int, Any] = {}
+        #: Semaphore sets in which the process has something to undo.
+        self.sem_undo: list[Any] = []
         self.minor_faults = self.major_faults = 0
         #: Ids that decide who may signal the process.
         self.leader_cred: Credentials = cred
@@ -100,6 +105,15 @@ class ThreadGroup:
         self.started_by_user = False
         #: PR_SET_CHILD_SUBREAPER
         self.subreaper = False
+        #: How willingly it dies when memory is out, and the lowest that it may set itself.
+        self.oom_score_adj = self.oom_score_adj_min = 0
+        #: Controlling terminal; the group that was in its foreground when it was lost.
+        self.tty: Terminal | None = None
+        self.tty_old_pgrp = 0
+        #: No program: kthread.c.
+        self.kernel_thread = False
+        #: SIGNAL_UNKILLABLE: init does not get signals that it has no handler for.
+        self.unkillable = False
         #: Signal of a job-control stop, 0: it runs.
         self.stop_signal = 0
         #: What wait(2) has not told yet: "stopped", "continued" or nothing.

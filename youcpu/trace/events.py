@@ -241,6 +241,37 @@ class EndEvent(Event):
 
 
 @record
+class PrintkEvent(Event):
+    """A line of the kernel's log; `level` 0 to 7, `since_boot_ns` the time that it shows."""
+
+    kind: ClassVar[str] = "printk"
+    level: int
+    since_boot_ns: int
+    text: bytes
+
+
+@record
+class BootStepEvent(Event):
+    """A step of the kernel's start: Linux's name of the function, and what it set up where.
+
+    `values`: addresses, sizes in bytes, PIDs, paths; what each is its name says.
+    """
+
+    kind: ClassVar[str] = "boot_step"
+    step: str
+    values: dict[str, int | str | bytes]
+
+
+@record
+class SystemEndEvent(Event):
+    """The machine stopped: `how` is power off, restart, halt or panic, `text` why it panicked."""
+
+    kind: ClassVar[str] = "system_end"
+    how: str
+    text: str = ""
+
+
+@record
 class ExecEvent(Event):
     """A stage of execve(2): see trace/exec_stages for the kinds."""
 

@@ -78,20 +78,21 @@ class Tracer:
         """System calls other than these make no events; None: all do."""
         self._names = names
 
-    def _wants(self, kind: type[Event]) -> bool:
+    def wants(self, kind: type[Event]) -> bool:
+        """Does anyone listen to events of this kind? For those that are too few for a switch."""
         return any(issubclass(kind, sink.kinds) for sink in self.sinks)
 
     def _update(self) -> None:
         self._emitters = {}
-        self.syscalls = self._wants(SyscallEvent)
-        self.signals = self._wants(SignalEvent)
-        self.faults = self._wants(FaultEvent)
-        self.forks = self._wants(ForkEvent)
-        self.memory = self._wants(MemoryEvent)
-        self.frames = self._wants(FramesEvent)
-        self.switches = self._wants(SwitchEvent)
-        self.instructions = self._wants(InstructionEvent)
-        self.maps = self._wants(MapsEvent)
+        self.syscalls = self.wants(SyscallEvent)
+        self.signals = self.wants(SignalEvent)
+        self.faults = self.wants(FaultEvent)
+        self.forks = self.wants(ForkEvent)
+        self.memory = self.wants(MemoryEvent)
+        self.frames = self.wants(FramesEvent)
+        self.switches = self.wants(SwitchEvent)
+        self.instructions = self.wants(InstructionEvent)
+        self.maps = self.wants(MapsEvent)
         self.exec_stages = any(
             issubclass(ExecEvent, sink.kinds)
             or any(issubclass(kind, ExecEvent) for kind in sink.kinds)

@@ -126,7 +126,7 @@ def test_divide_error(board: Board) -> None:
 
 
 def test_context_layout_is_probed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("youcpu.hardware.cpu.R15", 19)
+    monkeypatch.setattr("youcpu.hardware.registers.R15", 19)
     with pytest.raises(uc.UnicornError, match="unknown Unicorn"):
         Cpu(Ram(2 << 20))
 

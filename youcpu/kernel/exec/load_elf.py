@@ -141,8 +141,7 @@ def _begin_new_exec(bprm: LinuxBinprm, image: ElfImage, task: Task) -> MM:
     if task.mm is not None:
         mm_release(task)
     old, task.mm = task.mm, mm
-    kernel.cpu.state[CR3] = mm.cr3
-    kernel.cpu.flush_tlb()
+    kernel.activate_mm(mm)
     if old is not None:
         release_mm(task, old)
     kernel.on_exec(task)

@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from youcpu.hardware.memory import PAGE_SHIFT
-from youcpu.hardware.paging import PTE_ADDRESS, PTE_NX, PTE_P, PTE_W
+from youcpu.hardware.paging import PTE_A, PTE_ADDRESS, PTE_NX, PTE_P, PTE_W
+from youcpu.kernel.mm.page_table import entry_frame
 from youcpu.kernel.mm.rmap import Mapping, find_mappings
 from youcpu.kernel.mm.vm_area import VM_MAYWRITE, VM_SHARED
 
@@ -31,6 +32,8 @@ def about_to_write(mapping: AddressSpace, index: int) -> None:
     for mm, area, slot, entry in _entries(mapping, index):
         if entry & PTE_NX or (area.flags & VM_SHARED and entry & PTE_W):
             continue
+        if entry & PTE_A and mm.reclaim is not None:
+            mm.reclaim.zapped_young(entry_frame(entry))
         mm.ram.quads[slot] = 0
         mm.frames.put((entry & PTE_ADDRESS) >> PAGE_SHIFT)
         mm.stale_tlb = mm.stale_code = True

@@ -54,7 +54,7 @@ def frame_users(task: Task) -> tuple[FrameUse, ...]:
     """Every frame that a program of the machine maps, by number, and all who map it."""
     users: dict[int, list[tuple[int, int]]] = {}
     backing: dict[int, bytes] = {}
-    seen: set[MM] = set()
+    seen: set[MM | None] = {None}
     for group in list(task.kernel.groups.values()):
         if not group.threads or group.threads[0].mm in seen:
             continue

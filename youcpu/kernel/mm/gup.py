@@ -57,6 +57,7 @@ def _fault(mm: MM, area: VmArea, address: int, write: bool) -> int:
     quads = mm.ram.quads
     if mm.reclaim is not None:
         mm.reclaim.fault(mm, area, address, write)
+        mm.reclaim.touched(mm, address, write)
     else:
         do_fault(mm, area, address, write)
     slot = mm.page_table.slot(address)

@@ -104,6 +104,8 @@ class MM:
     def zap_range(self, start: int, end: int) -> int:
         """Clear all leaf entries in [start, end) and give their frames back; how many."""
         pages = 0
+        if self.reclaim is not None:
+            self.reclaim.before_change()
         quads, put = self.ram.quads, self.frames.put
         zero = self.zero_frame
         for _, slot, entry in self.page_table.entries(start, end):

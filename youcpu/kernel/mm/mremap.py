@@ -5,6 +5,7 @@ from __future__ import annotations
 from youcpu.abi.errno import Errno
 from youcpu.abi.mman import MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE
 from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE
+from youcpu.hardware.paging import PTE_A
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.mm.fault import populate
 from youcpu.kernel.mm.mm import MAX_MAP_COUNT, MM, TASK_SIZE
@@ -167,11 +168,7 @@ def _move(mm: MM, area: VmArea, request: Remap, size: int) -> int:
     )  # fmt: skip
     if area.special is not None and address == mm.vdso:
         mm.vdso = target
-    table = mm.page_table
-    for source, slot, entry in list(table.entries(address, address + size)):
-        table.quads[slot] = 0
-        table.quads[table.slot(source - address + target)] = entry
-        mm.stale_tlb = True
+    _move_page_tables(mm, address, target, size)
     if request.flags & MREMAP_DONTUNMAP:
         _leave_behind(mm, address, address + size)
     elif size:
@@ -179,6 +176,20 @@ def _move(mm: MM, area: VmArea, request: Remap, size: int) -> int:
     if flags & VM_LOCKED and request.new > size:
         populate(mm, target + size, target + request.new)
     return target
+
+
+def _move_page_tables(mm: MM, address: int, target: int, size: int) -> None:
+    """move_page_tables(): the entries of [address, address + size) are the target's now."""
+    table = mm.page_table
+    if mm.reclaim is not None:
+        mm.reclaim.before_change()
+    for source, slot, entry in list(table.entries(address, address + size)):
+        table.quads[slot] = 0
+        place = source - address + target
+        table.quads[table.slot(place)] = entry
+        if entry & PTE_A:
+            table.mark_young(place)
+        mm.stale_tlb = True
 
 
 def _leave_behind(mm: MM, start: int, end: int) -> None:

@@ -105,6 +105,11 @@ class PageTable:
             frame = (entry & PTE_ADDRESS) >> PAGE_SHIFT
         return (frame << PAGE_SHIFT >> 3) + ((address >> 21) & 511)
 
+    def mark_young(self, address: int) -> None:
+        """Set A where the CPU sets it: in the entry of an address that has one, and above."""
+        self.quads[self.slot(address)] |= PTE_A
+        self.quads[self.directory_slot(address)] |= PTE_A
+
     def young_tables(self) -> list[int]:
         """Leaf tables that the CPU walked since this was asked last: A of their entries above.
 

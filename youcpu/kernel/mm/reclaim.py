@@ -14,7 +14,7 @@ from weakref import ref
 
 from youcpu.abi.pte import decode_swap, encode_swap
 from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE, FrameAllocator, OutOfFrames, Ram
-from youcpu.hardware.paging import PTE_A, PTE_ADDRESS, PTE_D, PTE_NX, PTE_P, PTE_U, PTE_W
+from youcpu.hardware.paging import PTE_A, PTE_D, PTE_NX, PTE_W
 from youcpu.kernel.mm import fault
 from youcpu.kernel.mm.page_table import entry_frame
 from youcpu.kernel.mm.rmap import Mapping, find_mappings
@@ -118,6 +118,15 @@ class Listener(Protocol):
     def kept(self, page: Page) -> None:
         """The next page to come in must not take this one's place."""
 
+    def refused(self, page: Page) -> None:
+        """The policy chose this page, and it cannot go now."""
+
+    def born(self, page: Page) -> None:
+        """The page that comes in next is made, not read."""
+
+    def cold(self, page: Page) -> None:
+        """Whoever used the page wants it to go early."""
+
     def freed(self, key: int) -> None:
         """The page is no more."""
 
@@ -178,6 +187,11 @@ class Reclaim:
         """It is gone."""
         self.mms.pop(mm, None)
 
+    def before_change(self) -> None:
+        """Entries of page tables are about to lead elsewhere, without a fault."""
+        if self.listener is not None:
+            self.listener.drain()
+
     def zapped_young(self, frame: int) -> None:
         """An entry with A set is about to go: the page was used, whoever else maps it."""
         page = self.pages.get(frame)
@@ -186,11 +200,11 @@ class Reclaim:
 
     def touched(self, mm: MM, address: int, write: bool) -> None:
         """The kernel uses a page of a program: as the CPU would set the bits."""
-        slot = mm.page_table.slot(address)
-        mm.ram.quads[slot] |= PTE_A | PTE_D if write else PTE_A
-        mm.ram.quads[mm.page_table.directory_slot(address)] |= PTE_A
+        if write:
+            mm.ram.quads[mm.page_table.slot(address)] |= PTE_D
+        mm.page_table.mark_young(address)
         if self.listener is not None:
-            page = self.pages.get(entry_frame(mm.ram.quads[slot]))
+            page = self.pages.get(entry_frame(mm.page_table.entry(address)))
             if page is not None:
                 self.listener.used(page)
 
@@ -213,10 +227,11 @@ class Reclaim:
         if entry and not frame:
             return self._swap_in(mm, area, address, entry, write)
         read_in = not frame and self._read_in(area, address)
-        if write and not area.flags & VM_SHARED and self._needs_frame(mm, frame):
+        if write and not area.flags & VM_SHARED and self._needs_frame(mm, area, address):
             source = frame or self._cached(area, address)
             self._make_room(source)
-            if entry & PTE_A:
+            # Only now: the policy may have asked for the bit, and cleared it.
+            if mm.page_table.entry(address) & PTE_A:
                 self.zapped_young(frame)
         outcome = fault.do_fault(mm, area, address, write)
         self._note(mm, area, address, write)
@@ -226,9 +241,16 @@ class Reclaim:
         self.counts.minor += 1
         return outcome
 
-    def _needs_frame(self, mm: MM, frame: int) -> bool:
+    def _needs_frame(self, mm: MM, area: VmArea, address: int) -> bool:
         """A private page is about to be written: do_wp_page() takes over the last user's."""
-        return not frame or frame == mm.zero_frame or self.frames.count(frame) > 1
+        frame = mm.mapped_frame(address)
+        if frame:
+            return frame == mm.zero_frame or self.frames.count(frame) > 1
+        index = area.page_index(address)
+        if area.special is not None:
+            return index in area.special.pages
+        # Behind the end of its file there is SIGBUS, and no page.
+        return area.file is None or index << PAGE_SHIFT < area.file.inode.size
 
     def _cached(self, area: VmArea, address: int) -> int:
         mapping = area.file.inode.mapping if area.file is not None else None
@@ -258,6 +280,8 @@ class Reclaim:
         frame = entry_frame(mm.page_table.entry(address))
         if frame == mm.zero_frame:
             return
+        # handle_pte_fault(): pte_mkyoung(). The CPU will walk here, but others may run before.
+        mm.page_table.mark_young(address)
         page = self.pages.get(frame)
         if page is not None:
             if write and page.slot:
@@ -266,18 +290,20 @@ class Reclaim:
                 self.listener.used(page)
         elif area.anon_vma is not None and frame != self._cached(area, address):
             self._keys += 1
-            page = self._add(frame, area.page_index(address), self._keys)
+            page = self._add(frame, area.page_index(address), self._keys, born=True)
         else:
             return
         page.seen = mm, address
 
-    def _add(self, frame: int, index: int, key: int) -> Page:
+    def _add(self, frame: int, index: int, key: int, born: bool = False) -> Page:
         counts = self.counts
         counts.loads += 1
         page = self.pages[frame] = Page(frame, index, key, counts.loads)
         counts.most_frames = max(counts.most_frames, len(self.pages))
         self.policy.add(page)
         if self.listener is not None:
+            if born:
+                self.listener.born(page)
             self.listener.used(page)
         return page
 
@@ -308,6 +334,7 @@ class Reclaim:
         if exclusive and area.flags & VM_WRITE:
             new |= PTE_W | PTE_D if write else PTE_W
         self.ram.quads[mm.page_table.slot(address)] = new
+        mm.page_table.mark_young(address)
         page.seen = mm, address
         self.swap.put(slot)
         if write and exclusive:
@@ -350,14 +377,18 @@ class Reclaim:
             if not self.swap.free and self._file_pages <= LEAST_FILE_PAGES:
                 raise OutOfFrames
             for page in self.policy.candidates(self):
-                if page.frame != kept and self._evict(page):
+                if page.frame == kept:
+                    continue
+                if self.evict(page):
                     break
+                if self.listener is not None:
+                    self.listener.refused(page)
             else:
                 raise OutOfFrames
 
-    def _evict(self, page: Page) -> bool:
-        """False: it cannot go."""
-        found = self._mappings(page)
+    def evict(self, page: Page) -> bool:
+        """Send a page out of memory. False: it cannot go."""
+        found = self.mappings(page)
         if self.frames.count(page.frame) != len(found) + (page.mapping is not None):
             return False
         if any(mapping.area.flags & VM_LOCKED for mapping in found):
@@ -366,7 +397,8 @@ class Reclaim:
             return self._swap_out(page, found)
         return self._drop(page, page.mapping, found)
 
-    def _mappings(self, page: Page) -> list[Mapping]:
+    def mappings(self, page: Page) -> list[Mapping]:
+        """Every entry that leads to the page."""
         users = self.frames.count(page.frame) - (page.mapping is not None)
         if not users:
             return []
@@ -452,7 +484,7 @@ class Reclaim:
         """folio_referenced(): test and clear the A bits of a page."""
         young = page in self._young
         self._young.discard(page)
-        for mapping in self._mappings(page):
+        for mapping in self.mappings(page):
             if mapping.entry & PTE_A:
                 young = True
                 self.ram.quads[mapping.slot] = mapping.entry & ~PTE_A
@@ -461,7 +493,6 @@ class Reclaim:
 
     def young_pages(self) -> list[Page]:
         """All pages with A set in some entry, which is cleared; those that came first ahead."""
-        wanted = PTE_P | PTE_U | PTE_A
         quads = self.ram.quads
         found = {page.number: page for page in self._young}
         self._young.clear()
@@ -469,8 +500,9 @@ class Reclaim:
             for table in mm.page_table.young_tables():
                 mm.stale_tlb = True
                 entries = quads[table : table + 512].tolist()
-                for i in [i for i, entry in enumerate(entries) if entry & wanted == wanted]:
-                    page = self.pages.get((entries[i] & PTE_ADDRESS) >> PAGE_SHIFT)
+                # PROT_NONE ones too: they were used before they became so.
+                for i in [i for i, entry in enumerate(entries) if entry & PTE_A]:
+                    page = self.pages.get(entry_frame(entries[i]))
                     if page is not None:
                         found[page.number] = page
                         quads[table + i] = entries[i] & ~PTE_A

@@ -35,6 +35,9 @@ class ReplacementPolicy(Protocol):
     def remove(self, page: Page) -> None:
         """It left: evicted, or freed by its owner."""
 
+    def deactivate(self, pages: list[Page]) -> None:
+        """Their user does not expect to use them soon; A is clear."""
+
     def candidates(self, bits: AccessBits) -> Iterator[Page]:
         """Pages to evict, the first choice first; the next is asked for where one cannot go.
 
@@ -56,6 +59,9 @@ class Fifo:
     def remove(self, page: Page) -> None:
         del self._pages[page]
 
+    def deactivate(self, pages: list[Page]) -> None:
+        """Use does not count here."""
+
     def candidates(self, bits: AccessBits) -> Iterator[Page]:
         yield from self._pages
 
@@ -74,6 +80,9 @@ class Clock:
 
     def remove(self, page: Page) -> None:
         del self._ring[page]
+
+    def deactivate(self, pages: list[Page]) -> None:
+        self._ring = dict.fromkeys(pages) | self._ring
 
     def candidates(self, bits: AccessBits) -> Iterator[Page]:
         for _ in range(2 * len(self._ring)):
@@ -98,6 +107,9 @@ class Lru:
 
     def remove(self, page: Page) -> None:
         del self._pages[page]
+
+    def deactivate(self, pages: list[Page]) -> None:
+        self._pages = dict.fromkeys(pages) | self._pages
 
     def candidates(self, bits: AccessBits) -> Iterator[Page]:
         pages = self._pages
@@ -129,6 +141,9 @@ class Random:
         if last is not page:
             self._pages[place] = last
             self._places[last] = place
+
+    def deactivate(self, pages: list[Page]) -> None:
+        """Use does not count here."""
 
     def candidates(self, bits: AccessBits) -> Iterator[Page]:
         for _ in range(self.TRIES):

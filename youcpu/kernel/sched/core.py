@@ -43,6 +43,9 @@ class Scheduler:
         self.policy: Policy = make_policy("eevdf")
         #: Called between slices: the machine checks its time limit here.
         self.on_slice: Callable[[], None] = lambda: None
+        #: Nobody can run until the given time (None: no timer is set): whether something came
+        #: from outside that lets somebody run.
+        self.wait_for_input: Callable[[int | None], bool] = lambda deadline: False
         #: Whose registers and address space the CPU has.
         self._loaded: Task | None = None
         #: Why the current task is to give the CPU up at once: yield, wakeup, or "".
@@ -204,6 +207,8 @@ class Scheduler:
     def _idle(self) -> None:
         """HLT: the next thing to happen is a timer."""
         deadline = self.kernel.timers.next_deadline()
+        if self.wait_for_input(deadline):
+            return
         if deadline is None:
             raise Deadlock
         self.kernel.clock.jump_to(deadline)

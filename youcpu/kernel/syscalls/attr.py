@@ -107,7 +107,6 @@ def ftruncate(task: Task, fd: Fd, length: FileLength) -> Int:
         raise KernelError(Errno.EBADF)
     if not file.inode.is_regular or not file.writable:
         raise KernelError(Errno.EINVAL)
-    file.check_resize(length)
     do_truncate(task, file.dentry, length, open_for_writing=True)
     return 0
 

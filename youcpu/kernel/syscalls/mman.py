@@ -20,6 +20,7 @@ from youcpu.abi.args_mm import (
 )
 from youcpu.abi.errno import Errno
 from youcpu.abi.mman import (
+    MADV_COLD,
     MADV_DODUMP,
     MADV_DOFORK,
     MADV_DONTDUMP,
@@ -31,6 +32,7 @@ from youcpu.abi.mman import (
     MADV_KEEPONFORK,
     MADV_NOHUGEPAGE,
     MADV_NORMAL,
+    MADV_PAGEOUT,
     MADV_POPULATE_READ,
     MADV_POPULATE_WRITE,
     MADV_RANDOM,
@@ -61,8 +63,10 @@ from youcpu.abi.mman import (
     PROT_GROWSUP,
     PROT_READ,
 )
+from youcpu.abi.pte import decode_swap
 from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE
 from youcpu.kernel.errors import KernelError
+from youcpu.kernel.mm.advice import make_cold, page_out
 from youcpu.kernel.mm.fault import BadAccess, handle_mm_fault, populate
 from youcpu.kernel.mm.mm import MM, TASK_SIZE
 from youcpu.kernel.mm.mmap import (
@@ -76,6 +80,7 @@ from youcpu.kernel.mm.mmap import (
     set_flags,
 )
 from youcpu.kernel.mm.mremap import do_mremap
+from youcpu.kernel.mm.page_table import entry_frame
 from youcpu.kernel.mm.uaccess import copy_to_user
 from youcpu.kernel.mm.vm_area import (
     VM_ACCOUNT,
@@ -127,10 +132,13 @@ _MADV_FLAGS = {
     MADV_NOHUGEPAGE: (VM_NOHUGEPAGE, VM_HUGEPAGE),
 }
 #: Hints about reading ahead and huge pages: nothing to see but the answer.
-_MADV_HINTS = {MADV_WILLNEED, 12, 13, 20, 21, 25}  # (UN)MERGEABLE COLD PAGEOUT COLLAPSE
+_MADV_HINTS = {MADV_WILLNEED, 12, 13, 25}  # (UN)MERGEABLE COLLAPSE
+_MADV_RECLAIM = {MADV_COLD: make_cold, MADV_PAGEOUT: page_out}
 _MADV_DISCARD = {MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE}
 _MADV_POPULATE = {MADV_POPULATE_READ, MADV_POPULATE_WRITE}
-_KNOWN_ADVICE = {*_MADV_FLAGS, *_MADV_HINTS, *_MADV_DISCARD, *_MADV_POPULATE}
+_KNOWN_ADVICE = {
+    *_MADV_FLAGS, *_MADV_HINTS, *_MADV_DISCARD, *_MADV_POPULATE, *_MADV_RECLAIM,
+}  # fmt: skip
 
 
 @syscall(9)
@@ -319,7 +327,7 @@ def _grow_heap(mm: MM, start: int, end: int) -> None:
     mm.add_area(area, merge_below=start > page_align(mm.start_brk))
 
 
-@syscall(28, partial="hints are taken and have no effect")
+@syscall(28, partial="hints other than COLD and PAGEOUT are taken and have no effect")
 def madvise(task: Task, addr: Addr, length: Size, advice: Madvice) -> Int:
     """madvise(2)."""
     if advice not in _KNOWN_ADVICE or addr & (PAGE_SIZE - 1):
@@ -347,6 +355,10 @@ def _advise(mm: MM, area: VmArea, start: int, end: int, advice: int) -> None:
         if advice == MADV_FREE and (area.file is not None or area.special is not None):
             raise KernelError(Errno.EINVAL)
         mm.zap_range(start, end)
+    elif advice in _MADV_RECLAIM:
+        if area.flags & (VM_LOCKED | VM_PFNMAP):
+            raise KernelError(Errno.EINVAL)
+        _MADV_RECLAIM[advice](mm, start, end)
     elif advice in _MADV_FLAGS:
         on, off = _MADV_FLAGS[advice]
         if (advice == MADV_DODUMP and area.flags & VM_SPECIAL) or (
@@ -424,8 +436,9 @@ def mincore(task: Task, addr: Addr, length: Size, vec: MincorePtr) -> Int:
 def _resident(mm: MM, area: VmArea, start: int, end: int) -> bytes:
     """A byte a page: 1 where it is in memory, mapped or in the file's cache."""
     answer = bytearray((end - start) >> PAGE_SHIFT)
-    for address, _, _ in mm.page_table.entries(start, end):
-        answer[(address - start) >> PAGE_SHIFT] = 1
+    for address, _, entry in mm.page_table.entries(start, end):
+        here = entry_frame(entry) or (mm.reclaim and decode_swap(entry) in mm.reclaim.cache)
+        answer[(address - start) >> PAGE_SHIFT] = bool(here)
     if area.file is not None and area.file.inode.mapping is not None:
         pages, first = area.file.inode.mapping.pages, area.page_index(start)
         for index in range(len(answer)):

@@ -1,4 +1,4 @@
-"""Sockets: net/socket.c. AF_UNIX inside the machine; there is no network."""
+"""Sockets: net/socket.c. AF_UNIX and the loopback of AF_INET and AF_INET6; no other network."""
 
 from __future__ import annotations
 
@@ -15,73 +15,91 @@ from youcpu.abi.args_net import (
     SockaddrPtr,
     SocketDomain,
     SocketFlags,
-    SocketLevel,
-    SocketOption,
     SocketPairPtr,
     SocketProtocol,
     SocketType,
     SocklenPtr,
 )
 from youcpu.abi.errno import Errno
-from youcpu.abi.fcntl import O_NONBLOCK
+from youcpu.abi.fcntl import O_NONBLOCK, O_PATH
 from youcpu.abi.socket import (
+    AF_INET,
+    AF_INET6,
     AF_UNIX,
-    AF_UNSPEC,
     SOCK_CLOEXEC,
-    SOCK_DGRAM,
     SOCK_NONBLOCK,
-    SOCK_RAW,
     SOCK_STREAM,
     SOCK_TYPE_MASK,
 )
 from youcpu.kernel.errors import Blocked, KernelError
 from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user, get_user, put_user
+from youcpu.kernel.net.inet import InetSocket
+from youcpu.kernel.net.scm import build_control, parse_control
+from youcpu.kernel.net.socket import Socket
+from youcpu.kernel.net.unix import UnixSocket
 from youcpu.kernel.syscalls.pipe import install_pair
 from youcpu.kernel.syscalls.table import syscall
+from youcpu.kernel.time import read_timespec
 from youcpu.kernel.vfs.iov_iter import IovIter, check_range, import_iovec
 from youcpu.kernel.vfs.transfer import CHUNK, SIGPIPE
-from youcpu.kernel.vfs.unix import KINDS, UnixSocket
-from youcpu.kernel.vfs.unix_names import bind_name, find_socket, read_address, store_address
-from youcpu.kernel.vfs.unix_scm import build_control, parse_control
 
 if TYPE_CHECKING:
+    from youcpu.kernel.net.socket import Message
     from youcpu.kernel.task import Task
-    from youcpu.kernel.vfs.unix import Message
 
 MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_DONTWAIT = 0x1, 0x2, 0x20, 0x40
 MSG_CTRUNC, MSG_NOSIGNAL, MSG_CMSG_CLOEXEC, MSG_WAITALL = 0x8, 0x4000, 0x40000000, 0x100
-SOL_SOCKET = 1
 _MSGHDR = struct.Struct("<QI4xQQQQI4x")
 _MAX_MESSAGES = 1024
+FAMILIES = (AF_UNIX, AF_INET, AF_INET6)
 
 
-def socket_of(task: Task, fd: int) -> UnixSocket:
+#: sizeof(struct sockaddr_storage)
+_STORAGE = 128
+
+
+def socket_of(task: Task, fd: int) -> Socket:
     """The socket of a descriptor. Raises EBADF, ENOTSOCK."""
     file = task.files.get(fd)
-    if not isinstance(file, UnixSocket):
+    if file.flags & O_PATH:
+        raise KernelError(Errno.EBADF)
+    if not isinstance(file, Socket):
         raise KernelError(Errno.ENOTSOCK)
     return file
 
 
-def _new_socket(task: Task, family: int, type_: int, protocol: int) -> UnixSocket:
+def read_address(task: Task, address: int, size: int) -> bytes:
+    """move_addr_to_kernel(): struct sockaddr as bytes. Raises EINVAL, EFAULT."""
+    if not 0 <= size <= _STORAGE:
+        raise KernelError(Errno.EINVAL)
+    return copy_from_user(task, address, size)
+
+
+def store_address(task: Task, address: int, length: int, name: bytes) -> None:
+    """move_addr_to_user(): as much as fits, the full length in any case."""
+    room = get_user(task, length, 4)
+    if room >> 31:
+        raise KernelError(Errno.EINVAL)
+    copy_to_user(task, address, name[:room])
+    put_user(task, length, len(name), 4)
+
+
+def _new_socket(task: Task, family: int, type_: int, protocol: int) -> Socket:
     if type_ & ~(SOCK_TYPE_MASK | SOCK_CLOEXEC | SOCK_NONBLOCK):
         raise KernelError(Errno.EINVAL)
     kind = type_ & SOCK_TYPE_MASK
-    if family != AF_UNIX:
+    if family not in FAMILIES:
         # As a kernel that was built without the protocol.
         raise KernelError(Errno.EAFNOSUPPORT)
     if kind > 10:
         raise KernelError(Errno.EINVAL)
-    if protocol not in (0, AF_UNIX):
-        raise KernelError(Errno.EPROTONOSUPPORT)
-    if kind == SOCK_RAW:
-        kind = SOCK_DGRAM
-    if kind not in KINDS:
-        raise KernelError(Errno.ESOCKTNOSUPPORT)
-    return UnixSocket(task, kind, O_NONBLOCK if type_ & SOCK_NONBLOCK else 0)
+    flags = O_NONBLOCK if type_ & SOCK_NONBLOCK else 0
+    if family == AF_UNIX:
+        return UnixSocket.create(task, kind, protocol, flags)
+    return InetSocket.create(task, family, kind, protocol, flags)
 
 
-@syscall(41, partial="AF_UNIX only: there is no network")
+@syscall(41, partial="AF_UNIX, and loopback of AF_INET and AF_INET6: no other network")
 def socket(task: Task, family: SocketDomain, type_: SocketType, protocol: SocketProtocol) -> Fd:
     new = _new_socket(task, family, type_, protocol)
     return task.files.install(new, bool(type_ & SOCK_CLOEXEC))
@@ -96,6 +114,8 @@ def socketpair(
     usockvec: SocketPairPtr,
 ) -> Int:
     one = _new_socket(task, family, type_, protocol)
+    if family != AF_UNIX:
+        raise KernelError(Errno.EOPNOTSUPP)
     two = _new_socket(task, family, type_, protocol)
     one.join(two)
     install_pair(task, usockvec, (one, two), bool(type_ & SOCK_CLOEXEC))
@@ -104,26 +124,19 @@ def socketpair(
 
 @syscall(49)
 def bind(task: Task, fd: Fd, umyaddr: SockaddrPtr, addrlen: Int) -> Int:
-    bind_name(task, socket_of(task, fd), read_address(task, umyaddr, addrlen))
+    socket_of(task, fd).bind(task, read_address(task, umyaddr, addrlen))
     return 0
 
 
 @syscall(50)
 def listen(task: Task, fd: Fd, backlog: Int) -> Int:
-    socket_of(task, fd).listen(backlog)
+    socket_of(task, fd).listen(task, backlog)
     return 0
 
 
 @syscall(42)
 def connect(task: Task, fd: Fd, uservaddr: SockaddrPtr, addrlen: Int) -> Int:
-    this = socket_of(task, fd)
-    family, name = read_address(task, uservaddr, addrlen)
-    if family == AF_UNSPEC and not this.connection:
-        this.peer = None
-        return 0
-    if family != AF_UNIX or not name:
-        raise KernelError(Errno.EINVAL)
-    this.connect(task, find_socket(task, name))
+    socket_of(task, fd).connect(task, read_address(task, uservaddr, addrlen))
     return 0
 
 
@@ -145,23 +158,19 @@ def accept4(
         new.flags |= O_NONBLOCK
     number = task.files.install(new, bool(flags & SOCK_CLOEXEC))
     if upeer_sockaddr:
-        name = new.peer.address if new.peer is not None else b""
-        store_address(task, upeer_sockaddr, upeer_addrlen, name)
+        store_address(task, upeer_sockaddr, upeer_addrlen, new.peer_name())
     return number
 
 
 @syscall(51)
 def getsockname(task: Task, fd: Fd, usockaddr: SockaddrOut, usockaddr_len: SocklenPtr) -> Int:
-    store_address(task, usockaddr, usockaddr_len, socket_of(task, fd).address)
+    store_address(task, usockaddr, usockaddr_len, socket_of(task, fd).name())
     return 0
 
 
 @syscall(52)
 def getpeername(task: Task, fd: Fd, usockaddr: SockaddrOut, usockaddr_len: SocklenPtr) -> Int:
-    peer = socket_of(task, fd).peer
-    if peer is None:
-        raise KernelError(Errno.ENOTCONN)
-    store_address(task, usockaddr, usockaddr_len, peer.address)
+    store_address(task, usockaddr, usockaddr_len, socket_of(task, fd).peer_name())
     return 0
 
 
@@ -174,32 +183,24 @@ def shutdown(task: Task, fd: Fd, how: ShutdownHow) -> Int:
     return 0
 
 
-def _target(task: Task, this: UnixSocket, address: int, size: int) -> UnixSocket | None:
+def _target(task: Task, this: Socket, address: int, size: int) -> Socket | None:
     if not address or not size:
         return None
-    family, name = read_address(task, address, size)
-    if this.connection:
-        raise KernelError(Errno.EISCONN if this.peer is not None else Errno.EOPNOTSUPP)
-    if family != AF_UNIX or not name:
-        raise KernelError(Errno.EINVAL)
-    target = find_socket(task, name)
-    if target.type != this.type:
-        raise KernelError(Errno.EPROTOTYPE)
-    return target
+    return this.destination(task, read_address(task, address, size))
 
 
 def _send(
     task: Task,
-    this: UnixSocket,
+    this: Socket,
     data_from: IovIter,
-    target: UnixSocket | None,
+    target: Socket | None,
     control: bytes,
     flags: int,
 ) -> int:
     if flags & MSG_OOB:
         raise KernelError(Errno.EOPNOTSUPP)
     passed, cred = parse_control(task, this, control)
-    if this.type != SOCK_STREAM and data_from.left > this.limit:
+    if this.type != SOCK_STREAM and data_from.left > this.largest_message:
         raise KernelError(Errno.EMSGSIZE)
     done = task.restart or 0
     data_from.skip(done)
@@ -259,15 +260,14 @@ def recvfrom(
     this = socket_of(task, fd)
     into = IovIter(task, [(ubuf, size)])
     done, message, _ = _receive(this, into, flags)
-    if addr and message is not None:
-        store_address(task, addr, addr_len, message.sender)
+    if addr:
+        store_address(task, addr, addr_len, message.sender if message is not None else b"")
     return done
 
 
-def _receive(this: UnixSocket, into: IovIter, flags: int) -> tuple[int, Message | None, bool]:
+def _receive(this: Socket, into: IovIter, flags: int) -> tuple[int, Message | None, bool]:
     """(bytes stored or full length with MSG_TRUNC, message, whether data was cut)."""
-    if flags & MSG_OOB:
-        raise KernelError(Errno.EOPNOTSUPP)
+    this.check_flags(flags)
     want = min(into.left, CHUNK)
     data, message, full = this.receive(want, bool(flags & MSG_PEEK), bool(flags & MSG_DONTWAIT))
     stored = into.copy_out(data)
@@ -303,6 +303,8 @@ def recvmsg(task: Task, fd: Fd, msg: Addr, flags: MsgFlags) -> Long:
     header = _MSGHDR.unpack(copy_from_user(task, msg, _MSGHDR.size))
     name, name_size, iov, iov_count, control, control_size, _ = header
     this = socket_of(task, fd)
+    if name and name_size >> 31:
+        raise KernelError(Errno.EINVAL)
     if iov_count > 1024:
         raise KernelError(Errno.EMSGSIZE)
     done, message, cut = _receive(this, import_iovec(task, iov, iov_count), flags)
@@ -342,6 +344,8 @@ def sendmmsg(task: Task, fd: Fd, mmsg: Addr, vlen: UInt, flags: MsgFlags) -> Int
 
 @syscall(299, partial="no timeout")
 def recvmmsg(task: Task, fd: Fd, mmsg: Addr, vlen: UInt, flags: MsgFlags, timeout: Addr) -> Int:
+    if timeout:
+        read_timespec(task, timeout)
     done = 0
     for index in range(min(vlen, _MAX_MESSAGES)):
         at = mmsg + index * 64
@@ -354,79 +358,3 @@ def recvmmsg(task: Task, fd: Fd, mmsg: Addr, vlen: UInt, flags: MsgFlags, timeou
             raise
         done += 1
     return done
-
-
-SO_DEBUG, SO_REUSEADDR, SO_TYPE, SO_ERROR, SO_DONTROUTE, SO_BROADCAST = 1, 2, 3, 4, 5, 6
-SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE, SO_OOBINLINE, SO_PRIORITY, SO_LINGER = 7, 8, 9, 10, 12, 13
-SO_REUSEPORT, SO_PASSCRED, SO_PEERCRED, SO_RCVLOWAT = 15, 16, 17, 18
-SO_RCVTIMEO, SO_SNDTIMEO, SO_ACCEPTCONN, SO_PROTOCOL, SO_DOMAIN = 20, 21, 30, 38, 39
-_IGNORED = (
-    SO_DEBUG, SO_REUSEADDR, SO_DONTROUTE, SO_BROADCAST, SO_KEEPALIVE, SO_OOBINLINE, SO_PRIORITY,
-    SO_LINGER, SO_REUSEPORT, SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDTIMEO,
-)  # fmt: skip
-
-
-@syscall(54, partial="buffer sizes and SO_PASSCRED; the rest is taken and ignored")
-def setsockopt(
-    task: Task, fd: Fd, level: SocketLevel, optname: SocketOption, optval: Addr, optlen: Int
-) -> Int:
-    this = socket_of(task, fd)
-    if optlen < 0:
-        raise KernelError(Errno.EINVAL)
-    if level != SOL_SOCKET:
-        raise KernelError(Errno.EOPNOTSUPP)
-    if optlen < 4:
-        raise KernelError(Errno.EINVAL)
-    value = get_user(task, optval, 4)
-    if optname in (SO_SNDBUF, SO_RCVBUF):
-        this.limit = max(4608, min(value * 2, 2 * BUFFER_MAX))
-    elif optname == SO_PASSCRED:
-        this.pass_cred = bool(value)
-    elif optname not in _IGNORED:
-        raise KernelError(Errno.ENOPROTOOPT)
-    return 0
-
-
-#: net.core.wmem_max
-BUFFER_MAX = 212992
-
-
-@syscall(55)
-def getsockopt(
-    task: Task, fd: Fd, level: SocketLevel, optname: SocketOption, optval: Addr, optlen: SocklenPtr
-) -> Int:
-    this = socket_of(task, fd)
-    size = get_user(task, optlen, 4)
-    if size >> 31:
-        raise KernelError(Errno.EINVAL)
-    if level != SOL_SOCKET:
-        raise KernelError(Errno.EOPNOTSUPP)
-    data = _option(this, optname)[:size]
-    copy_to_user(task, optval, data)
-    put_user(task, optlen, len(data), 4)
-    return 0
-
-
-def _option(this: UnixSocket, name: int) -> bytes:
-    if name == SO_PEERCRED:
-        return struct.pack("<iII", *this.peer_cred)
-    if name == SO_ERROR:
-        error, this.error = this.error, None
-        return struct.pack("<i", error or 0)
-    values = {
-        SO_TYPE: this.type,
-        SO_DOMAIN: AF_UNIX,
-        SO_PROTOCOL: 0,
-        SO_SNDBUF: this.limit,
-        SO_RCVBUF: this.limit,
-        SO_PASSCRED: int(this.pass_cred),
-        SO_ACCEPTCONN: int(this.listening),
-        SO_RCVLOWAT: 1,
-    }
-    if name in (SO_RCVTIMEO, SO_SNDTIMEO):
-        return bytes(16)
-    if name == SO_LINGER:
-        return bytes(8)
-    if name not in values and name not in _IGNORED:
-        raise KernelError(Errno.ENOPROTOOPT)
-    return struct.pack("<i", values.get(name, 0))

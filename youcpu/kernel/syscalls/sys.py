@@ -31,6 +31,7 @@ from youcpu.abi.args_process import (
 )
 from youcpu.abi.args_time import TimespecOut
 from youcpu.abi.errno import Errno
+from youcpu.abi.resource import PRIO_PGRP, PRIO_PROCESS, PRIO_USER
 from youcpu.kernel.cred import CAP_SYS_ADMIN, CAP_SYS_NICE, CAP_SYS_RESOURCE
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user, get_user, put_user
@@ -38,6 +39,7 @@ from youcpu.kernel.rlimit import (
     RLIMIT_AS,
     RLIMIT_CPU,
     RLIMIT_DATA,
+    RLIMIT_NICE,
     RLIMIT_NOFILE,
     RLIMIT_STACK,
 )
@@ -229,25 +231,48 @@ def sched_yield(task: Task) -> Int:
     return 0
 
 
+def _priority_targets(task: Task, which: int, who: int) -> list[Task]:
+    """A thread, the threads of a process group, or those of a user; 0: the caller's own."""
+    tasks = list(task.kernel.tasks.values())
+    if which == PRIO_PROCESS:
+        found = [item for item in tasks if item.pid == (who or task.pid)]
+    elif which == PRIO_PGRP:
+        found = [item for item in tasks if item.group.pgid == (who or task.group.pgid)]
+    elif which == PRIO_USER:
+        found = [item for item in tasks if item.cred.uid == (who & 0xFFFFFFFF or task.cred.uid)]
+    else:
+        raise KernelError(Errno.EINVAL)
+    if not found:
+        raise KernelError(Errno.ESRCH)
+    return found
+
+
 @syscall(140)
 def getpriority(task: Task, which: PriorityWhich, who: Int) -> Long:
-    """getpriority(2): 20 minus the nice value."""
-    if which not in (0, 1, 2):
-        raise KernelError(Errno.EINVAL)
-    return 20 - (_target(task, who).nice if which == 0 else task.nice)
+    """getpriority(2): 20 minus the nice value, of several the best."""
+    return max(20 - target.nice for target in _priority_targets(task, which, who))
 
 
 @syscall(141)
 def setpriority(task: Task, which: PriorityWhich, who: Int, niceval: Int) -> Int:
-    """setpriority(2)."""
-    if which not in (0, 1, 2):
-        raise KernelError(Errno.EINVAL)
-    target = _target(task, who) if which == 0 else task
+    """setpriority(2): of several errors the last counts, and those who may change do."""
+    error = None
     nice = max(-20, min(niceval, 19))
-    if nice < target.nice and not task.cred.capable(CAP_SYS_NICE):
-        raise KernelError(Errno.EACCES)
-    task.kernel.scheduler.set_nice(target, nice)
+    privileged = task.cred.capable(CAP_SYS_NICE)
+    for target in _priority_targets(task, which, who):
+        if not privileged and task.cred.euid not in (target.cred.uid, target.cred.euid):
+            error = Errno.EPERM
+        elif not privileged and nice < target.nice and 20 - nice > _nice_limit(target):
+            error = Errno.EACCES
+        else:
+            task.kernel.scheduler.set_nice(target, nice)
+    if error is not None:
+        raise KernelError(error)
     return 0
+
+
+def _nice_limit(task: Task) -> int:
+    return task.group.rlimits.soft(RLIMIT_NICE)
 
 
 @syscall(204)
@@ -407,12 +432,6 @@ def copy_from_user_string(task: Task, address: int) -> bytes:
             break
         name += byte
     return name
-
-
-@syscall(103, partial="this kernel keeps no log: EPERM")
-def syslog(task: Task, type: Int, bufp: Addr, len: Int) -> Int:
-    """syslog(2): as under kernel.dmesg_restrict for who is not root of the host."""
-    raise KernelError(Errno.EPERM)
 
 
 @syscall(324, partial="one CPU: a barrier is what every instruction is")

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from youcpu.abi.errno import Errno
 from youcpu.kernel.cred import Credentials
 from youcpu.kernel.errors import KernelError
+from youcpu.kernel.tty.tty import CONSOLE, SERIAL, TTY, Tty, open_tty
 from youcpu.kernel.vfs.file import File
+from youcpu.kernel.vfs.kmsg import KmsgDevice
 from youcpu.kernel.vfs.tmpfs import MemDir, TmpFs
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ _LINKS = (
     (b"stdout", b"/proc/self/fd/1"),
     (b"stderr", b"/proc/self/fd/2"),
 )
+#: /dev/kmsg, of a booted machine.
+KMSG = (1, 11)
 _ROOT = Credentials.of(0, 0)
 
 
@@ -51,6 +55,12 @@ class DevFs(TmpFs):
             root.symlink(name, target, _ROOT)
         for name in (b"shm", b"pts"):
             root.create(name, stat.S_IFDIR | 0o755, _ROOT)
+
+    def add_console(self) -> None:
+        """The nodes of a booted machine's console and log."""
+        nodes = ((b"console", CONSOLE, 0o600), (b"ttyS0", SERIAL, 0o660), (b"kmsg", KMSG, 0o644))
+        for name, number, mode in nodes:
+            self.root.create(name, stat.S_IFCHR | mode, _ROOT, os.makedev(*number))
 
     def shared_memory(self, sb: TmpFs) -> Inode:
         """Root directory of the tmpfs on /dev/shm."""
@@ -81,6 +91,10 @@ def _host_dev(path: bytes, other: int) -> int:
 def open_device(inode: MemNode | RwNode, dentry: Dentry, flags: int, task: Task) -> File:
     """Open a character device by its number. Raises ENXIO where we have no driver."""
     number = (os.major(inode.rdev), os.minor(inode.rdev))
+    if number in (TTY, CONSOLE, SERIAL):
+        tty = task.group.tty if number == TTY else task.kernel.vfs.console_tty
+        if isinstance(tty, Tty):
+            return open_tty(tty, dentry, flags, task, number == CONSOLE)
     if number == (5, 0) or inode.rdev in task.kernel.vfs.terminals:
         return task.kernel.vfs.open_terminal(inode.rdev, dentry, flags)
     factory = _DRIVERS.get(number) if inode.kind == stat.S_IFCHR else None
@@ -168,4 +182,5 @@ _DRIVERS = {
     (1, 7): FullDevice,
     (1, 8): RandomDevice,
     (1, 9): RandomDevice,
+    KMSG: KmsgDevice,
 }

@@ -188,9 +188,6 @@ class File:
     def sync(self) -> None:
         """fsync(2)."""
 
-    def check_resize(self, size: int) -> None:
-        """Whether ftruncate(2) may set this length (seals). Raises EPERM."""
-
     def pipe_size(self) -> int:
         """F_GETPIPE_SZ. Raises EBADF: not a pipe."""
         raise KernelError(Errno.EBADF)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import (
@@ -20,7 +20,7 @@ from youcpu.abi.fcntl import (
 from youcpu.abi.structs import Flock
 from youcpu.kernel.errors import Blocked, KernelError
 from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user
-from youcpu.kernel.wait import WaitQueue
+from youcpu.kernel.wait import WaitEntry, WaitQueue
 from youcpu.record import record
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _OFFSET_MAX = (1 << 63) - 1
 _LOCK_COST = 256
+_MAX_DEADLK_ITERATIONS = 10
 
 
 @record
@@ -96,7 +97,14 @@ class LockContext:
                 new.start, new.end = min(lock.start, new.start), max(lock.end, new.end)
             else:
                 kept.append(lock)
-        self._replace([*kept, new])
+        kept.append(new)
+        # One owner's locks stand together and in order: posix_lock_inode(); F_GETLK tells the
+        # first in the way.
+        turn: dict[int, int] = {}
+        for lock in kept:
+            turn.setdefault(id(lock.owner), len(turn))
+        kept.sort(key=lambda lock: (turn[id(lock.owner)], lock.start))
+        self._replace(kept)
 
     def _replace(self, records: list[RecordLock]) -> None:
         more = len(records) - len(self.records)
@@ -138,12 +146,46 @@ def fcntl_lock(task: Task, file: File, command: int, address: int) -> int:
         return 0
     if not (file.writable if flock.l_type == F_WRLCK else file.readable):
         raise KernelError(Errno.EBADF)
-    if context.conflict(wanted) is not None:
+    other = context.conflict(wanted)
+    if other is not None:
         if command in (F_SETLKW, F_OFD_SETLKW):
-            raise Blocked(context.queue)
+            _wait(task, context, wanted, other, detect=not ofd)
         raise KernelError(Errno.EAGAIN)
     context.add(wanted)
     return 0
+
+
+class LockWait(WaitEntry):
+    """A process that sleeps for a record lock: whom it waits for, machine-wide."""
+
+    __slots__ = ("owner", "waits")
+
+    def __init__(self, waits: dict[object, object], owner: object) -> None:
+        self.waits = waits
+        self.owner = owner
+
+    def cancel(self) -> None:
+        self.waits.pop(self.owner, None)
+
+
+def _wait(
+    task: Task, context: LockContext, wanted: RecordLock, other: RecordLock, detect: bool
+) -> NoReturn:
+    """Sleep until locks change. Raises EDEADLK where the other waits for us in the end."""
+    waits = task.kernel.vfs.lock_waits
+    waits.pop(wanted.owner, None)
+    if detect:
+        # posix_locks_deadlock(): a chain of ten is looked at.
+        owner: object = other.owner
+        for _ in range(_MAX_DEADLK_ITERATIONS):
+            if owner is wanted.owner:
+                raise KernelError(Errno.EDEADLK)
+            if owner not in waits:
+                break
+            owner = waits[owner]
+        waits[wanted.owner] = other.owner
+        task.restart = LockWait(waits, wanted.owner)
+    raise Blocked(context.queue)
 
 
 def _range(file: File, flock: Flock) -> tuple[int, int]:

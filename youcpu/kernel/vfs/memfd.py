@@ -56,13 +56,6 @@ class MemFdFile(RegularFile):
                 raise KernelError(Errno.EPERM)
         return super().pwrite(data, offset)
 
-    def check_resize(self, size: int) -> None:
-        seals = self.inode.seals
-        if size < self.inode.size and seals & F_SEAL_SHRINK:
-            raise KernelError(Errno.EPERM)
-        if size > self.inode.size and seals & F_SEAL_GROW:
-            raise KernelError(Errno.EPERM)
-
     def get_seals(self) -> int:
         return self.inode.seals
 

@@ -6,7 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
+from youcpu.abi.socket import SOCK_DGRAM, SOCK_STREAM
 from youcpu.kernel.errors import KernelError
+from youcpu.kernel.net.ports import Ports
 from youcpu.kernel.vfs.dcache import Dentry, DentryRing, d_path
 from youcpu.kernel.vfs.hostfs import HostFdPool, HostTree, StrictHostTree
 from youcpu.kernel.vfs.kmem import KernelMemory
@@ -19,24 +21,31 @@ from youcpu.kernel.vfs.super import (
 
 if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
+    from youcpu.kernel.net.unix import UnixSocket
     from youcpu.kernel.task import Task
+    from youcpu.kernel.tty.tty import Tty
     from youcpu.kernel.vfs.console import ConsoleInode
     from youcpu.kernel.vfs.devtmpfs import DevFs
     from youcpu.kernel.vfs.file import File
     from youcpu.kernel.vfs.hostrw import RwFs
     from youcpu.kernel.vfs.inode import Inode
     from youcpu.kernel.vfs.tmpfs import TmpFs
-    from youcpu.kernel.vfs.unix import UnixSocket
 
 
 class MountOptions:
-    """What the machine's user asked for. `root`: --rootfs; `writable`: --rw, host paths."""
+    """What the machine's user asked for. `root`: --rootfs; `writable`: --rw, host paths.
 
-    __slots__ = ("root", "writable")
+    `booting`: nothing is mounted but the root, as a kernel leaves it to init.
+    """
 
-    def __init__(self, root: bytes = b"/", writable: tuple[bytes, ...] = ()) -> None:
+    __slots__ = ("booting", "root", "writable")
+
+    def __init__(
+        self, root: bytes = b"/", writable: tuple[bytes, ...] = (), booting: bool = False
+    ) -> None:
         self.root = root
         self.writable = writable
+        self.booting = booting
 
 
 class Mount:
@@ -80,7 +89,13 @@ class Vfs:
         self.snapshot: dict[Inode, tuple[int, bool]] | None = None
         #: Terminals among the standard descriptors: st_rdev -> host descriptor.
         self.terminals: dict[int, int] = {}
+        #: Owners of record locks that sleep for one: whom each waits for.
+        self.lock_waits: dict[object, object] = {}
         self.consoles: dict[int, ConsoleInode] = {}
+        #: The console of a booted machine.
+        self.console_tty: Tty | None = None
+        #: Those that mount(2) gives by name; each is there once.
+        self.file_systems: dict[bytes, SuperBlock] = {}
         self.devices: DevFs
         #: Somebody has an inotify watch: events must be told.
         self.watched = False
@@ -88,6 +103,8 @@ class Vfs:
         self.files_in_flight = 0
         #: sun_path with its NUL -> socket.
         self.abstract_sockets: dict[bytes, UnixSocket] = {}
+        #: TCP's and UDP's, by the type of their sockets.
+        self.ports = {kind: Ports() for kind in (SOCK_STREAM, SOCK_DGRAM)}
         self._cookie = 0
 
     def mount_all(self, options: MountOptions) -> None:
@@ -104,8 +121,15 @@ class Vfs:
         overlay = OverlayFs(kernel, tree)
         self.root = Dentry(b"", overlay.root)
         self.mounts.append(Mount(1, self.root, overlay, b"overlay", b"overlay"))
-        self.mount(b"/proc", (proc := ProcFs(kernel)).root, proc, b"proc", b"proc")
+        proc = ProcFs(kernel)
         self.devices = dev = DevFs(kernel)
+        self.file_systems = {b"proc": proc, b"devtmpfs": dev}
+        if options.booting:
+            self.memfd_fs = TmpFs(kernel, "tmpfs", 1)
+            dev.add_console()
+            self._default_initramfs()
+            return
+        self.mount(b"/proc", proc.root, proc, b"proc", b"proc")
         self.mount(b"/dev", dev.root, dev, b"devtmpfs", b"devtmpfs")
         self.memfd_fs = TmpFs(kernel, "tmpfs", 1)
         shm = TmpFs(kernel, "tmpfs", dev.dev + 1)
@@ -114,6 +138,26 @@ class Vfs:
             self._mount_sys()
         for path in sorted(map(os.path.realpath, options.writable)):
             self._mount_writable(top.rstrip(b"/"), path)
+
+    def _default_initramfs(self) -> None:
+        """usr/default_cpio_list: /dev/console is there before anything is mounted."""
+        from youcpu.kernel.cred import Credentials
+        from youcpu.kernel.tty.tty import CONSOLE
+
+        dev = self.mount_point(b"/dev").inode
+        try:
+            dev.lookup(b"console")
+        except KernelError:
+            dev.create(b"console", 0o20600, Credentials.of(0, 0), os.makedev(*CONSOLE))
+
+    def prepare_namespace(self) -> None:
+        """init/do_mounts.c: the root is there; devtmpfs goes on its /dev."""
+        printk = self.kernel.printk.printk
+        root = self.mounts[0]
+        printk(6, f"VFS: Mounted root ({root.sb.name} filesystem).")
+        dev = self.devices
+        self.mount(b"/dev", dev.root, dev, b"devtmpfs", b"devtmpfs")
+        printk(6, "devtmpfs: mounted")
 
     def _mount_writable(self, top: bytes, path: bytes) -> None:
         """--rw: at its place below --rootfs, else where the host has it. Raises OSError."""

@@ -68,7 +68,8 @@ def open_dentry(task: Task, dentry: Dentry, flags: int, created: bool = False) -
         _may_open(task, dentry, flags)
     if inode.is_regular and flags & O_ACCMODE != O_RDONLY and inode.writecount < 0:
         raise KernelError(Errno.ETXTBSY)
-    file = inode.open(dentry, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY), task)
+    file = inode.open(dentry, flags & ~(O_CREAT | O_EXCL | O_TRUNC), task)
+    file.flags &= ~O_NOCTTY
     if inode.is_regular and file.writable:
         inode.writecount += 1
     if flags & O_TRUNC and inode.is_regular and not created:

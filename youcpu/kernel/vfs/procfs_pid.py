@@ -42,7 +42,8 @@ class PidDir(ProcDir):
             self.file(name, content, task, mode)
         self.makers[b"mem"] = (8, lambda: ProcMemInode(sb, task))
         self.makers[b"pagemap"] = (8, lambda: PagemapInode(sb, task))
-        self.file(b"comm", procfs_status.comm, task, 0o644, procfs_status.set_comm)
+        for name, (content, writer) in procfs_status.WRITABLE.items():
+            self.file(name, content, task, 0o644, writer)
 
     def refreshed(self) -> PidDir:
         """The owner follows the credentials."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from youcpu.kernel.cred import ALL_CAPABILITIES
+from youcpu.kernel.mm import oom_kill
 from youcpu.kernel.mm.uaccess import copy_from_user_partial
 from youcpu.kernel.rlimit import RLIM_INFINITY
 from youcpu.kernel.vfs.dcache import d_path
@@ -263,13 +264,18 @@ FILES: dict[bytes, tuple[int, Callable[[Task], bytes]]] = {
     b"maps": (0o444, maps),
     b"mountinfo": (0o444, mountinfo),
     b"mounts": (0o444, mounts),
-    b"oom_adj": (0o644, _constant(b"0\n")),
-    b"oom_score": (0o444, _constant(b"0\n")),
-    b"oom_score_adj": (0o644, _constant(b"0\n")),
+    b"oom_score": (0o444, oom_kill.oom_score),
     b"personality": (0o400, _personality),
     b"sessionid": (0o444, _constant(b"4294967295")),
     b"stat": (0o444, stat),
     b"statm": (0o444, statm),
     b"status": (0o444, status),
     b"wchan": (0o444, _constant(b"0")),
+}
+
+#: name -> (content of a task, what becomes of what is written); mode 0644
+WRITABLE: dict[bytes, tuple[Callable[[Task], bytes], Callable[[Task, bytes], None]]] = {
+    b"comm": (comm, set_comm),
+    b"oom_adj": (oom_kill.oom_adj, oom_kill.set_oom_adj),
+    b"oom_score_adj": (oom_kill.oom_score_adj, oom_kill.set_oom_score_adj),
 }

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from youcpu.kernel.vfs.procfs import ProcDir
+from youcpu.kernel.vfs.procfs_ipc import SYSCTLS, sysvipc
 
 if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
@@ -43,6 +44,7 @@ def add_system_files(root: ProcDir, kernel: Kernel) -> None:
         root.file(name, content, kernel)
     root.symlink_to(b"mounts", lambda task, _: b"self/mounts")
     root.directory(b"sys", lambda: sysctl_tree(root, kernel))
+    root.directory(b"sysvipc", lambda: sysvipc(root, kernel))
 
 
 def meminfo(kernel: Kernel) -> bytes:
@@ -169,6 +171,7 @@ def _sysctls(kernel: Kernel) -> dict[bytes, dict[bytes, bytes]]:
             b"cap_last_cap": b"40",
             b"core_pattern": b"core",
             b"core_uses_pid": b"0",
+            **SYSCTLS,
             b"ngroups_max": b"65536",
             b"osrelease": _release(kernel),
             b"ostype": b"Linux",

@@ -6,7 +6,15 @@ import stat
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
-from youcpu.abi.fcntl import O_NOATIME, SEEK_DATA, SEEK_HOLE
+from youcpu.abi.fcntl import (
+    F_SEAL_FUTURE_WRITE,
+    F_SEAL_GROW,
+    F_SEAL_SHRINK,
+    F_SEAL_WRITE,
+    O_NOATIME,
+    SEEK_DATA,
+    SEEK_HOLE,
+)
 from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE, OutOfFrames
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.mm.code_pages import was_written
@@ -281,6 +289,11 @@ class MemFile(MemInode):
         return frame
 
     def truncate(self, size: int) -> None:
+        seals = self.seals
+        if (size < self.size and seals & F_SEAL_SHRINK) or (
+            size > self.size and seals & F_SEAL_GROW
+        ):
+            raise KernelError(Errno.EPERM)
         if size > SMALL_OFFSET and size > self.sb.max_bytes():
             raise KernelError(Errno.EFBIG)
         self.before_write()
@@ -292,6 +305,11 @@ class MemFile(MemInode):
         self.changed()
 
     def fallocate(self, mode: int, offset: int, end: int) -> None:
+        sealed = F_SEAL_GROW if end > self.size else 0
+        if mode & 0x12:
+            sealed = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE
+        if self.seals & sealed:
+            raise KernelError(Errno.EPERM)
         if mode & 0x12:  # FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE
             self.punch(offset, end)
         if mode & 2:

@@ -77,6 +77,7 @@ class Machine:
             parent=None,
             start_ns=0,
             minor_faults=0,
+            tty=None,
         )
         self.task: Any = SimpleNamespace(
             kernel=kernel,

@@ -10,46 +10,36 @@ from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import AT_FDCWD
 from youcpu.abi.socket import AF_UNIX
 from youcpu.kernel.errors import KernelError
-from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user, get_user, put_user
 from youcpu.kernel.vfs.dirops import filename_create
 from youcpu.kernel.vfs.inode import MAY_WRITE
 from youcpu.kernel.vfs.namei import path_lookup
 from youcpu.kernel.vfs.open import check_permission, create_file
-from youcpu.kernel.vfs.unix import UnixSocket
 
 if TYPE_CHECKING:
+    from youcpu.kernel.net.unix import UnixSocket
     from youcpu.kernel.task import Task
 
-#: sizeof(struct sockaddr_storage), sizeof(struct sockaddr_un)
-_STORAGE, _SOCKADDR_UN = 128, 110
+#: sizeof(struct sockaddr_un)
+_SOCKADDR_UN = 110
 
 
-def read_address(task: Task, address: int, size: int) -> tuple[int, bytes]:
+def parse_name(data: bytes) -> tuple[int, bytes]:
     """Family, and sun_path without what follows its NUL (an abstract one whole)."""
-    if not 0 <= size <= _STORAGE:
-        raise KernelError(Errno.EINVAL)
-    data = copy_from_user(task, address, size)
-    if size < 2:
+    if len(data) < 2:
         raise KernelError(Errno.EINVAL)
     (family,) = struct.unpack_from("<H", data)
     name = data[2:]
-    if family == AF_UNIX and size > _SOCKADDR_UN:
+    if family == AF_UNIX and len(data) > _SOCKADDR_UN:
         raise KernelError(Errno.EINVAL)
     if name and name[0]:
         name = name.split(b"\0")[0]
     return family, name
 
 
-def store_address(task: Task, address: int, length: int, name: bytes) -> None:
-    """move_addr_to_user(): as much as fits, the full length in any case."""
-    room = get_user(task, length, 4)
-    if room >> 31:
-        raise KernelError(Errno.EINVAL)
+def pack_name(name: bytes) -> bytes:
+    """struct sockaddr_un of a name."""
     data = struct.pack("<H", AF_UNIX) + name
-    if name and name[0]:
-        data += b"\0"
-    copy_to_user(task, address, data[:room])
-    put_user(task, length, len(data), 4)
+    return data + b"\0" if name and name[0] else data
 
 
 def bind_name(task: Task, socket: UnixSocket, address: tuple[int, bytes]) -> None:
@@ -92,6 +82,7 @@ def find_socket(task: Task, name: bytes) -> UnixSocket:
     if stat.S_IFMT(place.inode.mode) != stat.S_IFSOCK:
         raise KernelError(Errno.ECONNREFUSED)
     endpoint = getattr(place.inode, "endpoint", None)
-    if not isinstance(endpoint, UnixSocket) or not endpoint.alive:
+    if endpoint is None or not endpoint.alive:
         raise KernelError(Errno.ECONNREFUSED)
-    return endpoint
+    found_there: UnixSocket = endpoint
+    return found_there

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
 from youcpu.kernel.errors import KernelError
-from youcpu.kernel.vfs.unix import Credentials, Message, PassedFiles, UnixSocket
+from youcpu.kernel.net.socket import Credentials, Message, PassedFiles, Socket
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -25,7 +25,7 @@ def _align(size: int) -> int:
 
 
 def parse_control(
-    task: Task, socket: UnixSocket, control: bytes
+    task: Task, socket: Socket, control: bytes
 ) -> tuple[PassedFiles | None, Credentials | None]:
     """scm_send(): files and credentials that the program sends along. Raises EINVAL, EBADF."""
     passed = None
@@ -73,7 +73,7 @@ def _take_credentials(task: Task, data: bytes) -> Credentials:
 
 
 def build_control(
-    task: Task, socket: UnixSocket, message: Message, room: int, flags: int
+    task: Task, socket: Socket, message: Message, room: int, flags: int
 ) -> tuple[bytes, bool]:
     """scm_recv(): the ancillary data that fits, and whether some was lost."""
     parts = b""

@@ -1,10 +1,10 @@
-"""Sockets between the programs of this machine: net/unix/af_unix.c. None reaches the host."""
+"""What sockets of all families share: net/socket.c, net/core/sock.c. None reaches the host."""
 
 from __future__ import annotations
 
 import stat
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import O_NONBLOCK, O_RDWR
@@ -17,7 +17,7 @@ from youcpu.abi.poll import (
     POLLWRBAND,
     POLLWRNORM,
 )
-from youcpu.abi.socket import SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM
+from youcpu.abi.socket import SOCK_DGRAM, SOCK_STREAM
 from youcpu.kernel.errors import Blocked, KernelError
 from youcpu.kernel.mm.uaccess import put_user
 from youcpu.kernel.vfs.anon_inode import AnonFile
@@ -39,6 +39,7 @@ SOMAXCONN = 4096
 MAX_DATAGRAMS = 10
 #: What a queued message takes besides its bytes.
 MESSAGE_COST = 512
+MSG_OOB, MSG_ERRQUEUE = 0x1, 0x2000
 FIONREAD, SIOCOUTQ = 0x541B, 0x5411
 Credentials = tuple[int, int, int]
 
@@ -93,27 +94,32 @@ class SocketInode(Inode):
     __slots__ = ()
 
 
-class UnixSocket(AnonFile):
-    """struct unix_sock: `address` is sun_path as bound, b"" unbound; NUL first: abstract."""
+class Socket(AnonFile):
+    """struct socket and sock: a queue of messages, and the other end of a connection."""
 
     __slots__ = (
-        "address",
         "alive",
         "backlog",
         "cred",
         "error",
         "limit",
         "listening",
+        "options",
         "pass_cred",
         "peer",
         "peer_cred",
         "queue_",
+        "receive_timeout",
         "shut_read",
         "shut_write",
         "type",
         "used",
         "vfs",
     )
+    family = 0
+    protocol = 0
+    #: recvmsg(2) on a stream that is not connected.
+    unconnected = Errno.ENOTCONN
 
     def __init__(self, task: Task, kind: int, flags: int = 0) -> None:
         vfs = task.kernel.vfs
@@ -127,20 +133,63 @@ class UnixSocket(AnonFile):
         super().__init__(Dentry(b"socket:[%d]" % inode.ino, inode), O_RDWR | flags & O_NONBLOCK)
         self.vfs = vfs
         self.type = kind
-        self.address = b""
         #: Not closed; a connection that waits to be accepted is alive too.
         self.alive = True
-        self.peer: UnixSocket | None = None
+        self.peer: Socket | None = None
         self.cred: Credentials = (task.tgid, task.cred.euid, task.cred.egid)
         self.peer_cred: Credentials = (0, 0xFFFFFFFF, 0xFFFFFFFF)
         self.queue_: deque[Message] = deque()
         self.used = 0
         self.limit = BUFFER
         self.listening = False
-        self.backlog: deque[UnixSocket] = deque()
+        self.backlog: deque[Socket] = deque()
         self.shut_read = self.shut_write = False
         self.pass_cred = False
+        #: SO_RCVTIMEO in ns; 0: for ever.
+        self.receive_timeout = 0
         self.error: Errno | None = None
+        #: What setsockopt(2) stored and getsockopt(2) gives back: (level, name) -> value.
+        self.options: dict[tuple[int, int], bytes] = {}
+
+    # What a family has of its own; names are struct sockaddr as bytes.
+
+    def bind(self, task: Task, name: bytes) -> None:
+        """bind(2)."""
+        raise KernelError(Errno.EOPNOTSUPP)
+
+    def connect(self, task: Task, name: bytes) -> None:
+        """connect(2)."""
+        raise KernelError(Errno.EOPNOTSUPP)
+
+    def destination(self, task: Task, name: bytes) -> Socket | None:
+        """Where sendto(2) leads. Raises EISCONN, EINVAL, ECONNREFUSED."""
+        raise KernelError(Errno.EOPNOTSUPP)
+
+    def name(self) -> bytes:
+        """getsockname(2)."""
+        return b""
+
+    def peer_name(self) -> bytes:
+        """getpeername(2). Raises ENOTCONN."""
+        raise KernelError(Errno.ENOTCONN)
+
+    def check_listen(self, task: Task) -> None:
+        """Whether listen(2) may be. Raises EINVAL, EADDRINUSE."""
+
+    def get_option(self, level: int, name: int) -> bytes:
+        """An option of a level other than SOL_SOCKET. Raises EOPNOTSUPP, ENOPROTOOPT."""
+        raise KernelError(Errno.EOPNOTSUPP)
+
+    def set_option(self, level: int, name: int, value: bytes) -> None:
+        """Set one. Raises EOPNOTSUPP, ENOPROTOOPT, EINVAL."""
+        raise KernelError(Errno.EOPNOTSUPP)
+
+    def check_flags(self, flags: int) -> None:
+        """Kinds of receiving that find nothing. Raises EOPNOTSUPP, EINVAL, EAGAIN."""
+        if flags & MSG_OOB:
+            raise KernelError(Errno.EOPNOTSUPP)
+        if flags & MSG_ERRQUEUE:
+            raise KernelError(Errno.EAGAIN)
 
     @property
     def writes_all(self) -> bool:  # type: ignore[override]
@@ -151,62 +200,41 @@ class UnixSocket(AnonFile):
         """SOCK_STREAM or SOCK_SEQPACKET."""
         return self.type != SOCK_DGRAM
 
+    @property
+    def largest_message(self) -> int:
+        """Bytes of a datagram or packet at most."""
+        return self.limit
+
     def changed(self) -> None:
         """Wake who waits for this socket or writes to it."""
         self.wait_queue.wake_up()
 
     # Connecting.
 
-    def join(self, other: UnixSocket) -> None:
+    def join(self, other: Socket) -> None:
         """Both ends of a connection know each other."""
         self.peer, other.peer = other, self
         self.peer_cred, other.peer_cred = other.cred, self.cred
 
-    def listen(self, backlog: int) -> None:
-        """listen(2). Raises EINVAL, EOPNOTSUPP."""
+    def listen(self, task: Task, backlog: int) -> None:
+        """listen(2). Raises EINVAL, EOPNOTSUPP, EADDRINUSE."""
         if not self.connection:
             raise KernelError(Errno.EOPNOTSUPP)
-        if not self.address or self.peer is not None:
+        if self.peer is not None:
             raise KernelError(Errno.EINVAL)
+        self.check_listen(task)
         self.listening = True
         self.limit = min(backlog, SOMAXCONN) if backlog >= 0 else SOMAXCONN
         self.changed()
 
-    def connect(self, task: Task, target: UnixSocket) -> None:
-        """connect(2) to a socket that was found. Raises EPROTOTYPE, ECONNREFUSED, EISCONN."""
-        if target.type != self.type:
-            raise KernelError(Errno.EPROTOTYPE)
-        if not self.connection:
-            self.peer = target
-            self.peer_cred = target.cred
-            return
-        if self.peer is not None:
-            raise KernelError(Errno.EISCONN)
-        if self.listening:
-            raise KernelError(Errno.EINVAL)
-        if not target.listening or target.shut_read:
-            raise KernelError(Errno.ECONNREFUSED)
-        if len(target.backlog) > target.limit:
-            if self.nonblocking:
-                raise KernelError(Errno.EAGAIN)
-            raise Blocked(target.wait_queue)
-        server = UnixSocket(task, self.type)
-        server.cred = target.cred
-        server.address = target.address
-        server.join(self)
-        target.backlog.append(server)
-        target.changed()
-
-    def accept(self) -> UnixSocket:
+    def accept(self) -> Socket:
         """accept(2). Raises EINVAL, EAGAIN or Blocked."""
         if not self.connection:
             raise KernelError(Errno.EOPNOTSUPP)
         if not self.listening:
             raise KernelError(Errno.EINVAL)
         if not self.backlog:
-            if self.nonblocking:
-                raise KernelError(Errno.EAGAIN)
-            raise Blocked(self.wait_queue)
+            self.wait_to_receive(self.nonblocking)
         server = self.backlog.popleft()
         self.changed()
         return server
@@ -225,13 +253,13 @@ class UnixSocket(AnonFile):
     def send(
         self,
         data: bytes,
-        target: UnixSocket | None = None,
+        target: Socket | None = None,
         passed: PassedFiles | None = None,
         dontwait: bool = False,
         cred: Credentials | None = None,
     ) -> int:
         """Bytes put into the other side's queue. Raises EPIPE, ENOTCONN, EMSGSIZE, EAGAIN."""
-        other = target or self.peer
+        other = self.peer if target is None else target
         if self.shut_write:
             raise KernelError(Errno.EPIPE)
         if other is None:
@@ -259,7 +287,7 @@ class UnixSocket(AnonFile):
         return len(part)
 
     def receive_from(
-        self, sender: UnixSocket, data: bytes, passed: PassedFiles | None, cred: Credentials
+        self, sender: Socket, data: bytes, passed: PassedFiles | None, cred: Credentials
     ) -> None:
         """A message arrives."""
         last = self.queue_[-1] if self.queue_ else None
@@ -274,7 +302,7 @@ class UnixSocket(AnonFile):
         ):
             last.data += data
         else:
-            self.queue_.append(Message(self.vfs, data, sender.address, cred, passed))
+            self.queue_.append(Message(self.vfs, data, sender.name(), cred, passed))
         self.used += len(data)
         self.changed()
 
@@ -290,16 +318,14 @@ class UnixSocket(AnonFile):
     ) -> tuple[bytes, Message | None, int]:
         """Bytes, the message that they (or the files with them) came in, its full length."""
         if self.connection and (self.listening or self.peer is None):
-            raise KernelError(Errno.EINVAL if self.type == SOCK_STREAM else Errno.ENOTCONN)
+            raise KernelError(self.unconnected if self.type == SOCK_STREAM else Errno.ENOTCONN)
         if not self.queue_:
             if self.shut_read or (self.connection and self._peer_is_done()):
                 if self.error is not None:
                     error, self.error = self.error, None
                     raise KernelError(error)
                 return b"", None, 0
-            if self.nonblocking or dontwait:
-                raise KernelError(Errno.EAGAIN)
-            raise Blocked(self.wait_queue)
+            self.wait_to_receive(self.nonblocking or dontwait)
         first = self.queue_[0]
         if self.type != SOCK_STREAM:
             data, full = first.data[:count], len(first.data)
@@ -309,6 +335,22 @@ class UnixSocket(AnonFile):
                 self.changed()
             return data, first, full
         return self._receive_stream(first, count, peek)
+
+    def wait_to_receive(self, dontwait: bool) -> NoReturn:
+        """Nothing is there. Raises Blocked; EAGAIN at once, or when SO_RCVTIMEO is over."""
+        if dontwait:
+            raise KernelError(Errno.EAGAIN)
+        if not self.receive_timeout:
+            raise Blocked(self.wait_queue)
+        kernel = self.inode.sb.kernel
+        now, task = kernel.clock.monotonic_ns(), kernel.scheduler.current
+        assert task is not None
+        if task.restart is None:
+            task.restart = now + self.receive_timeout
+        if now >= task.restart:
+            raise KernelError(Errno.EAGAIN)
+        # sock_intr_errno(): a call with a timeout is not restarted.
+        raise Blocked(self.wait_queue, task.restart, restart=Errno.EINTR)
 
     def _receive_stream(self, first: Message, count: int, peek: bool) -> tuple[bytes, Message, int]:
         """Bytes of messages in a row, up to the next one that carries files."""
@@ -386,7 +428,6 @@ class UnixSocket(AnonFile):
 
     def release(self) -> None:
         self.alive = False
-        self.vfs.abstract_sockets.pop(self.address, None)
         self.listening = False
         pending, self.backlog = list(self.backlog), deque()
         for server in pending:
@@ -403,6 +444,3 @@ class UnixSocket(AnonFile):
                 self.peer.error = Errno.ECONNRESET
             self.peer.changed()
         self.changed()
-
-
-KINDS = (SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET)

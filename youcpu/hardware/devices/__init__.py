@@ -1,0 +1,1 @@
+"""Platform devices of a PC, each by its datasheet; none knows another."""

@@ -1,0 +1,1 @@
+"""Sockets between the programs of this machine: net/."""
