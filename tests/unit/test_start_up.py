@@ -36,6 +36,7 @@ DRY_ROOMS = ("abi", "dry_run", "doctor", "formats", "hardware", "kernel", "rende
 DRY = {f"youcpu.{room}" for room in DRY_ROOMS}
 #: capstone's own imports.
 CAPSTONE = {"capstone", "inspect", "pathlib", "subprocess"}
+LAB = {"youcpu.abi", "youcpu.formats", "youcpu.hardware", "youcpu.render"}
 FILE = {"youcpu.abi", "youcpu.formats", "youcpu.render"}
 HELLO = "fixtures/hello/hello"
 
@@ -59,6 +60,8 @@ MAY = {
     "ldd": Start((HELLO,), FILE, FILE),
     "disasm": Start(("--hex", "90"), FILE | CAPSTONE, FILE),
     "syscalls": Start(("read",), RUN),
+    "interrupts": Start(("--run", "int80"), LAB | CAPSTONE),
+    "rings": Start(("cli",), LAB),
     "completion": Start(("bash",), WATCHED),
 }  # fmt: skip
 

@@ -69,6 +69,7 @@ def memory_map(memory: int) -> list[tuple[int, int, int]]:
     ]
     if memory > HOLE_START:
         entries.append((HOLE_END, memory - HOLE_START, E820_RAM))
+    entries.insert(4, (0xFFFC0000, 0x40000, E820_RESERVED))  # the firmware's ROM
     return entries
 
 
@@ -176,5 +177,7 @@ def _enter(board: Board, entry: int) -> None:
     quads[(GDT + BOOT_CS) >> 3] = segment_descriptor(True, 0)
     quads[(GDT + BOOT_DS) >> 3] = segment_descriptor(False, 0)
     board.silicon.enter_long_mode(PAGE_TABLES, GDT, BOOT_DS + 7, BOOT_CS, BOOT_DS, entry)
+    board.silicon.enable_caches()
+    board.cpu.save()
     board.halted = False
     board.cpu.state[RSI] = ZERO_PAGE

@@ -17,6 +17,7 @@ from youcpu.formats.memory_image import (
     FileBytes,
     MemoryImage,
     Segment,
+    SegmentRegister,
     fit_segments,
 )
 
@@ -33,6 +34,8 @@ NOTES_LIMIT = 64 << 20
 QEMU_NOTE_SIZE = 8 + 18 * 8 + 10 * 24 + 5 * 8
 _QEMU_REGISTERS = struct.Struct("<18Q")  # rax .. r15, rip, rflags
 _QEMU_CR = struct.Struct("<5Q")
+_QEMU_SEGMENT = struct.Struct("<IIIxxxxQ")  # selector, limit, flags, base
+_QEMU_SEGMENTS = ("cs", "ds", "es", "fs", "gs", "ss", "ldt", "tr", "gdt", "idt")
 
 
 class ProgramHeader(NamedTuple):
@@ -146,9 +149,14 @@ def _add_cpu(note: Note, cpus: list[CpuState], damage: list[str]) -> None:
         damage.append(f"the QEMU note at {note.offset:#x} has version {version}, not 1")
         return
     registers = _QEMU_REGISTERS.unpack_from(note.data, 8)
-    cs = int.from_bytes(note.data[152:156], "little") & 0xFFFF
+    segments = {
+        name: SegmentRegister(*_QEMU_SEGMENT.unpack_from(note.data, 152 + 24 * place))
+        for place, name in enumerate(_QEMU_SEGMENTS)
+    }
+    cs = segments["cs"].selector & 0xFFFF
     cr0, _, cr2, cr3, cr4 = _QEMU_CR.unpack_from(note.data, 392)
-    cpus.append(CpuState(index, registers[16], registers[6], registers[17], cs, cr0, cr2, cr3, cr4))
+    rip, rsp, rflags = registers[16], registers[6], registers[17]
+    cpus.append(CpuState(index, rip, rsp, rflags, cs, cr0, cr2, cr3, cr4, segments))
 
 
 def parse_vmcoreinfo(text: bytes) -> dict[str, str]:

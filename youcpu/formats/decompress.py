@@ -17,7 +17,7 @@ LZ4_LEGACY: Final = 0x184C2102
 #: XZ and LZMA streams say how much memory they want; the kernel's own have up to 128 MiB.
 _LZMA_MEMORY: Final = 512 << 20
 #: zstd makes up to 128 KiB of 4 bytes: so much input at once, and no bomb fills the memory.
-_ZSTD_PIECE: Final = 1 << 10
+_ZSTD_PIECE: Final = 1 << 8
 
 MAGICS: Final = (
     (b"\x1f\x8b\x08", "gzip"),

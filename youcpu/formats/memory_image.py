@@ -29,6 +29,15 @@ class Segment(NamedTuple):
         return self.start + self.size
 
 
+class SegmentRegister(NamedTuple):
+    """A segment or table register with its hidden part; `flags`: the descriptor's high half."""
+
+    selector: int
+    limit: int  # bytes, inclusive
+    flags: int
+    base: int
+
+
 @record(frozen=True)
 class CpuState:
     """What a dump's note says of one CPU."""
@@ -42,6 +51,8 @@ class CpuState:
     cr2: int
     cr3: int
     cr4: int
+    #: "cs" to "ss", "ldt", "tr", "gdt", "idt".
+    segments: dict[str, SegmentRegister] = field(default_factory=dict)
 
 
 @record

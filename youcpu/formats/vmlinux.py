@@ -179,6 +179,8 @@ def _shift(
     try:
         while at >= 0 and (word := words[at]):
             place = word - low
+            if place < 0:
+                raise error
             pack(memory, place, (unpack(memory, place)[0] + moved) & mask)
             at -= 1
     except error:

@@ -69,10 +69,10 @@ class Board:
 
     def __init__(
         self, memory: int, epoch_ns: int = 0, send: Callable[[int], None] = lambda byte: None,
-        rom: bytes = b"",
+        rom: bytes = b"", cpu_type: type[Cpu] = Cpu,
     ) -> None:  # fmt: skip
         self.ram = Ram(memory)
-        self.cpu = Cpu(self.ram)
+        self.cpu = cpu_type(self.ram)
         self.silicon = Silicon(self.cpu)
         self.ports = PortBus()
         self._skipped_ns = 0

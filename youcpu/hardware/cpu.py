@@ -163,7 +163,7 @@ class Cpu(Watch, BlockCounter):
         return bytes(self.ram.bytes[physical : physical + size])
 
     def _sysenter(self, _data: Any) -> None:
-        self._postpone(self.on_sysenter)
+        self.postpone(self.on_sysenter)
 
     def _interrupt(self, vector: int, _data: Any) -> None:
         library, engine, context = self._library, self._engine, self._context
@@ -197,20 +197,20 @@ class Cpu(Watch, BlockCounter):
     def _port_in(self, port: int, size: int, _data: Any) -> int:
         bus = self.on_port_in
         if bus is None:
-            self._postpone(self.on_privileged)
+            self.postpone(self.on_privileged)
             return 0
         if self._undo is not None:
             return 0
         self.save()
         if self.may_use_ports(port, size):
             return bus(port, size)
-        self._postpone(self.on_privileged)
+        self.postpone(self.on_privileged)
         return 0
 
     def _port_out(self, port: int, size: int, value: int, _data: Any) -> None:
         bus = self.on_port_out
         if bus is None:
-            self._postpone(self.on_privileged)
+            self.postpone(self.on_privileged)
             return
         if self._undo is not None:
             return
@@ -218,10 +218,12 @@ class Cpu(Watch, BlockCounter):
         if self.may_use_ports(port, size):
             bus(port, size, value)
         else:
-            self._postpone(self.on_privileged)
+            self.postpone(self.on_privileged)
 
-    def _postpone(self, door: Callable[[], None]) -> None:
+    def postpone(self, door: Callable[[], None], rip: int | None = None) -> None:
         """Undo the instruction, then knock: Unicorn would finish it after the hook.
+
+        `rip`: of the instruction, where `state` may not have it (Watch).
 
         Ring-3 IN and OUT are not privilege-checked (trap 9), SYSENTER goes on behind itself.
         The rest of the block runs on after the stop. It must leave no trace: with the empty
@@ -231,6 +233,8 @@ class Cpu(Watch, BlockCounter):
             return
         self.save()
         state = self.state
+        if rip is not None:
+            state[RIP] = rip
         flags, root = self.eflags(), state[CR3]
         state[CR3] = 0
         self.restore()
@@ -247,6 +251,18 @@ class Cpu(Watch, BlockCounter):
         self.state[RDX] = value >> 32
         self.restore()
         return 1
+
+    def hook_cpuid(self, answer: Callable[[], bool]) -> None:
+        """Ask `answer` at each CPUID; True: it has put the values into `state` itself."""
+
+        def cpuid(_data: Any) -> int:
+            self.save()
+            answered = answer()
+            if answered:
+                self.restore()
+            return int(answered)
+
+        self._add_hook(uc.HOOK_INSN, uc.SkippableHook(self._guard(cpuid, 0)), uc.INSN_CPUID)
 
     # -- running -----------------------------------------------------------------------
 

@@ -374,8 +374,13 @@ def _deliver_long(cpu: Cpu, memory: LinearMemory, delivery: Delivery) -> None:
         words.append(("error code", cause.error_code))
     pointer = stack.rsp - 8 * len(words) & _MASK64
     data = b"".join(value.to_bytes(8, "little") for _, value in reversed(words))
-    memory.write(pointer, data, user=cpl == 3)
     top = stack.rsp
+    try:
+        memory.write(pointer, data, user=cpl == 3)
+    except LinearFault:
+        # Word by word from the top, as the CPU pushes: the first that fails is in CR2.
+        for i, (_, value) in enumerate(words, 1):
+            memory.write(top - 8 * i & _MASK64, value.to_bytes(8, "little"), user=cpl == 3)
     delivery.pushed = [
         Push(name, top - 8 * i & _MASK64, 8, value) for i, (name, value) in enumerate(words, 1)
     ]

@@ -12,6 +12,7 @@ A segment descriptor (8 bytes; a 64-bit system descriptor has 8 more with base 6
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 
 from youcpu.hardware.registers import CS, DS, EFLAGS, ES, HFLAGS, SS
 from youcpu.record import record
@@ -50,6 +51,7 @@ class SegmentDescriptor:
     flags: int
 
     @classmethod
+    @lru_cache(maxsize=512)  # a guest has few, and each interrupt reads them
     def unpack(cls, raw: bytes) -> SegmentDescriptor:
         """From 8 bytes, or from 16 of a 64-bit system descriptor."""
         low, high = struct.unpack_from("<II", raw)
@@ -118,6 +120,7 @@ class GateDescriptor:
     segment: bool = False
 
     @classmethod
+    @lru_cache(maxsize=512)
     def unpack(cls, raw: bytes) -> GateDescriptor:
         """From 4 bytes (real mode), 8 (protected mode) or 16 (long mode)."""
         if len(raw) == 4:

@@ -15,11 +15,16 @@ from youcpu.hardware.memory import Ram
 
 #: Intel Nehalem: x86-64-v2, all of it in Unicorn's reach, and without RDRAND, whose
 #: numbers would be the host's (trap 11).
-_CPU_MODEL_NEHALEM = 15
+CPU_MODEL_NEHALEM = 15
 
 
 class Engine:
     """One Unicorn instance whose physical memory from 0 on is a Ram."""
+
+    #: Which processor Unicorn plays (uc_cpu_x86).
+    cpu_model = CPU_MODEL_NEHALEM
+    #: Whether it is one of AMD's: SYSENTER and SYSCALL differ.
+    amd = False
 
     def __init__(self, ram: Ram) -> None:
         self._library = library = uc.load()
@@ -31,7 +36,7 @@ class Engine:
         engine = ctypes.c_void_p()
         self._check(library.uc_open(uc.ARCH_X86, uc.MODE_64, ctypes.byref(engine)))
         self._engine = engine
-        self._control(uc.CTL_CPU_MODEL, ctypes.c_int(_CPU_MODEL_NEHALEM))
+        self._control(uc.CTL_CPU_MODEL, ctypes.c_int(self.cpu_model))
         # With exits enabled and none set no address is special, 0 neither (trap 12, 15).
         self._control(uc.CTL_USE_EXITS, ctypes.c_int(1))
         self.ram = ram
@@ -79,6 +84,17 @@ class Engine:
                 return answer
 
         return callback
+
+    def hook_accesses(self, listener: Callable[[int, int], None]) -> None:
+        """Call `listener(address, size)` before each load and store, for good (trap 19)."""
+
+        def callback(_kind: int, address: int, size: int, _value: int, _data: Any) -> bool:
+            listener(address, size)
+            return True
+
+        hook = uc.MemoryHook(self._guard(callback, True))
+        self._add_hook(uc.HOOK_MEM_READ | uc.HOOK_MEM_WRITE, hook)
+        self.flush_code()  # hooks are compiled into the translations
 
     @property
     def stop_address(self) -> int:

@@ -5,16 +5,15 @@ Each row was seen on a real CPU by fixtures/programs/arithmetic_faults.c and its
 
 from __future__ import annotations
 
-from youcpu.hardware.cpu import RIP, RSP, Cpu
+from youcpu.hardware.cpu import RIP, Cpu
 from youcpu.hardware.interrupts import (
     DEBUG,
     GENERAL_PROTECTION,
     INVALID_OPCODE,
     STACK_FAULT,
 )
-from youcpu.hardware.paging import canonical
+from youcpu.hardware.stack_reference import refers_outside
 
-_VIRTUAL_BITS = 48
 _ICEBP = b"\xf1"
 _RDPMC = b"\x0f\x33"
 
@@ -22,8 +21,8 @@ _RDPMC = b"\x0f\x33"
 def architectural(cpu: Cpu, vector: int, error_code: int | None) -> tuple[int, int | None]:
     """(vector, error code) as the SDM has them for the instruction at RIP."""
     if vector == GENERAL_PROTECTION and not error_code:
-        pointer = cpu.state[RSP]
-        if canonical(pointer, _VIRTUAL_BITS) != pointer:
+        address = cpu.state[RIP]
+        if refers_outside(cpu.fetch(address, min(15, 0x1000 - address % 0x1000)), cpu.state):
             # SDM vol. 1, 3.3.7.1: references by the stack segment raise #SS.
             return STACK_FAULT, 0
     elif vector == INVALID_OPCODE:

@@ -28,6 +28,13 @@ _PAGE = 0x1000
 _IN_PAGE = _PAGE - 1
 _MASK32, _MASK64 = (1 << 32) - 1, (1 << 64) - 1
 
+#: Bits that all levels must have, by (write, user).
+_NEEDED = {
+    (write, user): PTE_P | PTE_A | (PTE_W if write else 0) | (PTE_U if user else 0)
+    for write in (False, True)
+    for user in (False, True)
+}
+
 
 class LinearFault(Exception):
     """An access that the tables refuse: the exception that it raises."""
@@ -47,6 +54,7 @@ class LinearMemory:
         self.cpu = cpu
         self.state = cpu.state
         self.ram = cpu.ram
+        self._quads = cpu.ram.quads
         self._flat = FlatMemory(cpu.ram.bytes)
 
     def registers(self) -> PagingRegisters:
@@ -62,10 +70,9 @@ class LinearMemory:
 
     def translate(self, address: int, kind: str = "r", user: bool = False) -> int:
         """Physical address for an access "r", "w" or "x". Raises LinearFault; sets A and D."""
-        if self.state[EFER] & EFER_LMA:
-            physical = self._translate_fast(address, kind == "w", user)
-            if physical is not None:
-                return physical
+        physical = self._translate_fast(address, kind == "w", user)
+        if physical is not None:
+            return physical
         registers = self.registers()
         walked = walk(self._flat, registers, address)
         verdict = check_access(walked, registers, Access(kind, user))
@@ -83,25 +90,28 @@ class LinearMemory:
 
     def _translate_fast(self, address: int, write: bool, user: bool) -> int | None:
         """Four levels whose bits are all set already: nothing to check, nothing to update."""
-        quads = self.ram.quads
-        need = PTE_P | PTE_A | (PTE_U if user else 0) | (PTE_W if write else 0)
-        if (address >> 47) + 1 & 0x1FFFE:  # bits 63..47 are copies of one another
+        state, quads = self.state, self._quads
+        # Bits 63..47 are copies of one another in a canonical address.
+        if not state[EFER] & EFER_LMA or (address >> 47) + 1 & 0x1FFFE:
             return None
+        need = _NEEDED[write, user]
         try:
-            entry = quads[((self.state[CR3] & PTE_ADDRESS) >> 3) + (address >> 39 & 511)]
-            if entry & need != need:
-                return None
+            entry = quads[((state[CR3] & PTE_ADDRESS) >> 3) + (address >> 39 & 511)]
+            rights = entry
+            entry = quads[((entry & PTE_ADDRESS) >> 3) + (address >> 30 & 511)]
+            rights &= entry
             size = 1 << 30
-            for shift in (30, 21, 12):
-                entry = quads[((entry & PTE_ADDRESS) >> 3) + (address >> shift & 511)]
-                if entry & need != need:
-                    return None
-                size = 1 << shift
-                if entry & PTE_PS and shift != 12:
-                    break
+            if not entry & PTE_PS:
+                entry = quads[((entry & PTE_ADDRESS) >> 3) + (address >> 21 & 511)]
+                rights &= entry
+                size = 1 << 21
+                if not entry & PTE_PS:
+                    entry = quads[((entry & PTE_ADDRESS) >> 3) + (address >> 12 & 511)]
+                    rights &= entry
+                    size = 1 << 12
         except IndexError:
             return None
-        if write and not entry & PTE_D:
+        if rights & need != need or (write and not entry & PTE_D):
             return None
         return (entry & PTE_ADDRESS & -size | address & (size - 1)) & self.cpu.a20_mask
 

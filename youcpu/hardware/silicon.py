@@ -16,6 +16,7 @@ from youcpu.hardware import unicorn_library as uc
 from youcpu.hardware.cpu import (
     CR0,
     CR3,
+    CR4,
     CS,
     DS,
     EFER,
@@ -34,14 +35,18 @@ from youcpu.hardware.descriptors import HF_INHIBIT_IRQ, load_segment
 from youcpu.hardware.linear import LinearFault, LinearMemory
 from youcpu.hardware.paging import CR0_PE, CR0_PG, CR4_PAE, EFER_LMA, EFER_LME
 from youcpu.hardware.registers import (
+    CSTAR,
     FMASK,
     GDT,
     IDT,
     LDT,
     LSTAR,
+    MISC_ENABLE,
     R11,
     R15,
     RAX,
+    RBX,
+    RCX,
     RDX,
     STAR,
     SYSENTER_CS,
@@ -49,14 +54,21 @@ from youcpu.hardware.registers import (
     SYSENTER_ESP,
     TR,
 )
+from youcpu.hardware.stack_reference import refers_outside
 
 EFER_SCE = 1 << 0
+_CPUID_HLT, _CPUID_APIC = bytes.fromhex("0fa2f4"), 1 << 9
+#: SDM vol. 3A, 11.11.2: the default, and the ranges of the first megabyte.
+MSR_MTRR_DEF_TYPE = 0x2FF
+MSR_MTRR_FIXED = (0x250, 0x258, 0x259, *range(0x268, 0x270))
 _MASK16, _MASK32 = (1 << 16) - 1, (1 << 32) - 1
 _FLAT_CODE = d.G | d.PRESENT | d.SYSTEM_S | d.CODE | d.WRITABLE_OR_READABLE | d.ACCESSED
 #: CR0 after reset: CD, NW, ET. Segments of real mode: 64 KiB, present, writable, accessed.
 _CR0_RESET = 0x6000_0010
 _REAL_DATA, _REAL_CODE = 0x9300, 0x9B00
-_ICEBP, _INT3, _INTO = 0xF1, 0xCC, 0xCE
+_ICEBP, _RDPMC = b"\xf1", b"\x0f\x33"
+_INT3, _INTO = 0xCC, 0xCE
+CR4_PCE = 1 << 8
 
 
 class Silicon:
@@ -73,6 +85,30 @@ class Silicon:
         self.on_delivery: Callable[[list[Delivery]], None] | None = None
         #: Told each SYSCALL, with the registers as they are at the kernel's entry.
         self.on_syscall: Callable[[], None] | None = None
+        self._features = self._read_features()
+
+    def _read_features(self) -> tuple[int, int, int, int]:
+        """EAX EBX ECX EDX of CPUID leaf 1, without the local APIC: this board has none."""
+        cpu, state = self.cpu, self.state
+        kept, before = bytes(cpu.ram.bytes[:3]), cpu.snapshot()
+        cpu.ram.bytes[:3] = _CPUID_HLT
+        self.reset()
+        state[CS + 1] = state[RIP] = 0
+        state[RAX] = 1
+        cpu.run(8)
+        values = tuple(state[register] & _MASK32 for register in (RAX, RBX, RCX, RDX))
+        cpu.ram.bytes[:3] = kept
+        cpu.load(before)
+        cpu.restore()
+        cpu.flush_code()
+        return (*values[:3], values[3] & ~_CPUID_APIC)  # type: ignore[return-value]
+
+    def _cpuid(self) -> bool:
+        state = self.state
+        if state[RAX] & _MASK32 != 1:
+            return False
+        state[RAX], state[RBX], state[RCX], state[RDX] = self._features
+        return True
 
     def attach(self) -> None:
         """Stand behind the doors of the CPU, in place of a kernel of ours."""
@@ -84,6 +120,7 @@ class Silicon:
         cpu.on_privileged = lambda: self._deliver(Cause(trap.GENERAL_PROTECTION, Kind.EXCEPTION, 0))
         cpu.on_sysenter = self._sysenter
         cpu.may_use_ports = self.may_use_ports
+        cpu.hook_cpuid(self._cpuid)
 
     def detach(self) -> None:
         """Make room for a kernel of ours; the doors are to be taken by it."""
@@ -114,6 +151,7 @@ class Silicon:
         d.settle_mode(state)
         state[RIP] = 0xFFF0
         state[RDX] = 0x106A3  # family, model, stepping
+        state[MISC_ENABLE] = 1  # fast strings; the library forgets it
         self.shutdown = None
         cpu.restore()
         cpu.flush_tlb()
@@ -141,6 +179,12 @@ class Silicon:
         cpu.restore()
         cpu.flush_tlb()
 
+    def enable_caches(self) -> None:
+        """As a PC's firmware leaves the memory type range registers: on, all is write-back."""
+        self.cpu.write_msr(MSR_MTRR_DEF_TYPE, 1 << 11 | 1 << 10 | 6)
+        for msr in MSR_MTRR_FIXED:
+            self.cpu.write_msr(msr, 0x0606_0606_0606_0606)
+
     # -- deliveries --------------------------------------------------------------------
 
     @property
@@ -165,16 +209,42 @@ class Silicon:
     def _exception(self, vector: int, error_code: int | None) -> None:
         state = self.state
         if vector == trap.INVALID_OPCODE:
-            code = self.memory.peek(state[CS + 1] + state[RIP], 1)
-            if code is not None and code[0] == _ICEBP:
+            code = self._code(2)
+            if code[:1] == _ICEBP:
                 state[RIP] += 1
                 vector = trap.DEBUG
-        elif vector == trap.GENERAL_PROTECTION and not error_code and state[HFLAGS] & d.HF_CS64:
-            pointer = state[RSP]
-            if (pointer >> 47) + 1 & 0x1FFFE:
-                vector, error_code = trap.STACK_FAULT, 0  # SDM vol. 1, 3.3.7.1
+            elif code == _RDPMC:
+                if not state[HFLAGS] & 3 or state[CR4] & CR4_PCE:
+                    self._rdpmc()
+                    return
+                vector, error_code = trap.GENERAL_PROTECTION, 0
+        elif vector == trap.GENERAL_PROTECTION and not error_code and self._off_the_stack():
+            vector, error_code = trap.STACK_FAULT, 0  # SDM vol. 1, 3.3.7.1
         if not state[CR0] & CR0_PE:
             error_code = None  # real mode pushes none
+        self._deliver(Cause(vector, Kind.EXCEPTION, error_code))
+
+    def _off_the_stack(self) -> bool:
+        """Whether 64-bit code refers to the stack at an address that is not canonical."""
+        code_64 = self.state[HFLAGS] & d.HF_CS64
+        return bool(code_64) and refers_outside(self._code(15), self.state)
+
+    def _code(self, size: int) -> bytes:
+        """Bytes at CS:RIP, as many as there are."""
+        address = self.state[CS + 1] + self.state[RIP]
+        in_page = min(size, 0x1000 - address % 0x1000)
+        head = self.memory.peek(address, in_page) or b""
+        rest = size - in_page
+        return head + (self.memory.peek(address + in_page, rest) or b"" if rest else b"")
+
+    def _rdpmc(self) -> None:
+        """RDPMC where it is allowed: the counters exist and none counts (SDM vol. 2B)."""
+        state = self.state
+        state[RAX] = state[RDX] = 0
+        state[RIP] += 2
+
+    def raise_exception(self, vector: int, error_code: int | None) -> None:
+        """An exception of the instruction at RIP, from within a door."""
         self._deliver(Cause(vector, Kind.EXCEPTION, error_code))
 
     def _software_interrupt(self, vector: int) -> None:
@@ -189,8 +259,12 @@ class Silicon:
     # -- fast system calls -------------------------------------------------------------
 
     def _refuse_syscall(self) -> bool:
-        """SYSCALL outside of 64-bit mode or with EFER.SCE = 0 is #UD (Intel)."""
-        if self.state[EFER] & EFER_SCE and self.state[HFLAGS] & d.HF_CS64:
+        """With EFER.SCE = 0 SYSCALL is #UD; Intel's CPUs refuse it outside of 64-bit mode, too.
+
+        AMD's take it from compatibility mode (APM vol. 3, SYSCALL); legacy mode is not done.
+        """
+        long_code = d.HF_LMA if self.cpu.amd else d.HF_CS64
+        if self.state[EFER] & EFER_SCE and self.state[HFLAGS] & long_code:
             return False
         self._deliver(Cause(trap.INVALID_OPCODE, Kind.EXCEPTION))
         return True
@@ -199,10 +273,11 @@ class Silicon:
         """SDM vol. 2B, SYSCALL: RCX and R11 are set by the door already."""
         state = self.state
         selector = state[STAR] >> 32 & 0xFFFC
+        target = LSTAR if state[HFLAGS] & d.HF_CS64 else CSTAR
         state[R11] &= ~RF
         self._enter_ring_0(selector, _FLAT_CODE | d.L)
         self.cpu.set_eflags(state[R11] & ~state[FMASK])
-        state[RIP] = state[LSTAR]
+        state[RIP] = state[target]
         if self.on_syscall is not None:
             self.on_syscall()
 
@@ -213,8 +288,11 @@ class Silicon:
         load_segment(state, SS, selector + 8, 0, _MASK32, d.NULL_DATA)
 
     def _sysenter(self) -> None:
-        """SDM vol. 2B, SYSENTER."""
+        """SDM vol. 2B, SYSENTER; AMD APM vol. 3: #UD in long mode."""
         state = self.state
+        if self.cpu.amd and state[HFLAGS] & d.HF_LMA:
+            self._deliver(Cause(trap.INVALID_OPCODE, Kind.EXCEPTION))
+            return
         selector = state[SYSENTER_CS] & 0xFFFC
         if not state[CR0] & CR0_PE or not selector:
             self._deliver(Cause(trap.GENERAL_PROTECTION, Kind.EXCEPTION, 0))

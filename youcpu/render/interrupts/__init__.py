@@ -1,0 +1,1 @@
+"""Descriptor tables, deliveries and rings as text and pictures."""
