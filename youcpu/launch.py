@@ -128,7 +128,7 @@ def _run(
         task = machine.execute(path, argv, envp)
     except ExecError as error:
         if error.fatal:
-            return _ended(machine, 11, path)
+            return ended(machine, 11, path)
         return _exec_failed(machine, error, path)
     except KernelError as error:
         return _exec_failed(machine, error, path)
@@ -149,10 +149,11 @@ def _run(
     except Deadlock:
         text = "every task sleeps and nothing can wake one: deadlock"
         return Outcome(EndEvent(pid, kernel.clock.realtime_ns(), "deadlock"), FAILED, text)
-    return _ended(machine, status, path)
+    return ended(machine, status, path)
 
 
-def _ended(machine: Machine, status: int, path: bytes) -> Outcome:
+def ended(machine: Machine, status: int, path: bytes) -> Outcome:
+    """How a program ended, by its wait status."""
     kernel = machine.kernel
     pid, now = machine.first_pid, kernel.clock.realtime_ns()
     signal = status & 0x7F
@@ -176,14 +177,21 @@ def _exec_failed(machine: Machine, error: KernelError, path: bytes) -> Outcome:
     event = EndEvent(
         machine.first_pid, machine.kernel.clock.realtime_ns(), "errno", errno=error.errno
     )
+    failure = exec_failure(error, path)
+    return Outcome(event, failure.code, str(failure))
+
+
+def exec_failure(error: KernelError, path: bytes) -> Failure:
+    """What to say of a program that could not be executed."""
     text = f"{os.fsdecode(path)}: {error.errno.text}"
     if isinstance(error, ExecError):
+        if error.fatal:
+            return Failure(f"{text}: killed by SIGSEGV within exec", 128 + 11)
         if error.path and error.path != path:
             text += f" ({error.role} {os.fsdecode(error.path)})"
         if error.reason:
             text += f": {error.reason}"
-    code = NOT_FOUND if error.errno is Errno.ENOENT else NOT_EXECUTABLE
-    return Outcome(event, code, text)
+    return Failure(text, NOT_FOUND if error.errno is Errno.ENOENT else NOT_EXECUTABLE)
 
 
 def same_place(one: int, other: int) -> bool:

@@ -71,12 +71,15 @@ class MachineOptions:
 class Machine:
     """One emulated computer with youcpu's kernel on it."""
 
-    def __init__(self, options: MachineOptions, tracer: Tracer | None = None) -> None:
+    def __init__(
+        self, options: MachineOptions, tracer: Tracer | None = None, cpu: type[Cpu] = Cpu
+    ) -> None:
+        """`cpu`: another kind of CPU (hardware/recording_cpu.py)."""
         load_all()
         self.options = options
         self.tracer = tracer or Tracer()
         self.ram = Ram(options.memory)
-        self.cpu = Cpu(self.ram)
+        self.cpu = cpu(self.ram)
         epoch = time.time_ns() if options.epoch_ns is None else options.epoch_ns
         self.kernel = Kernel(self.ram, self.cpu, epoch, options.seed, self.tracer, options.paging)
         self.kernel.scheduler.policy = make_policy(options.policy, options.tunables)

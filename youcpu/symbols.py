@@ -91,12 +91,17 @@ class Symbolizer:
         if area is None or area.file is None:
             return ""
         offset = (area.page_index(address) << 12) + (address & 0xFFF)
-        symbols = self._symbols(area.file)
+        symbols = self.symbols(area.file)
         link = symbols.link_address(offset)
         found = symbols.name_at(link) if link is not None else ""
         return found or f"{_base_name(area)}+{offset:#x}"
 
-    def _symbols(self, file: File) -> FileSymbols:
+    def files(self) -> list[FileSymbols]:
+        """All that were read."""
+        return list(self._files.values())
+
+    def symbols(self, file: File) -> FileSymbols:
+        """The functions of a file."""
         symbols = self._files.get(file.inode)
         if symbols is None:
             size = file.inode.size

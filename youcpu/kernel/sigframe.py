@@ -142,6 +142,8 @@ def setup_frame(task: Task, cpu: Cpu, action: SigAction, info: SigInfo) -> None:
         # The program had jumped to another segment, 32-bit code for example.
         cpu.load_segments(task.kernel.kernel_half.user_state)
     cpu.set_eflags(flags & ~0x10500)  # RF, DF, TF
+    # A handler starts with a new FPU state: fpu__clear_user_states().
+    cpu.fxrstor(INITIAL_FXSAVE)
     mask = task.blocked_after_suspend() | action.mask
     if not action.flags & SA_NODEFER:
         mask |= 1 << (info.signo - 1)

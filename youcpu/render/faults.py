@@ -8,7 +8,7 @@ from youcpu.render.strace.quote import escaped
 from youcpu.trace.events import FaultEvent
 
 #: What each outcome means; others are shown as they are.
-_MEANINGS = {
+MEANINGS = {
     "file": "page of a file",
     "zero": "the zero page",
     "anon": "a new page of zeros",
@@ -28,7 +28,7 @@ def draw_fault(event: FaultEvent, color: bool = False) -> str:
     if event.outcome == "signal":
         what = paint(signal_name(event.signal), RED, color)
     else:
-        what = _MEANINGS.get(event.outcome, event.outcome)
+        what = MEANINGS.get(event.outcome, event.outcome)
         if event.major:
             what = f"{paint('major', RED, color)}: {what}"
     frame = "" if event.frame is None else f", frame {event.frame:#x}"

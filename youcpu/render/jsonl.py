@@ -71,7 +71,7 @@ class JsonSink:
         if not self._begun:
             self._begun = True
             self._line(event, "trace", {"schema": SCHEMA, "version": VERSION})
-        self._line(event, event.kind, _FIELDS[type(event)](event))
+        self._line(event, event.kind, FIELDS[type(event)](event))
 
     def _line(self, event: Event, kind: str, rest: dict[str, Json]) -> None:
         head: dict[str, Json] = {"event": kind, "pid": event.pid, "time_ns": event.time_ns}
@@ -302,7 +302,7 @@ def _entry(event: EntryStage) -> dict[str, Json]:
     }
 
 
-_FIELDS: dict[type[Event], Callable[[Any], dict[str, Json]]] = {
+FIELDS: dict[type[Event], Callable[[Any], dict[str, Json]]] = {
     SyscallEvent: _syscall,
     BlockedEvent: _blocked,
     SignalEvent: _signal,

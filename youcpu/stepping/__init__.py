@@ -1,0 +1,1 @@
+"""One program, instruction by instruction, forwards and back: the fetch-execute cycle."""
