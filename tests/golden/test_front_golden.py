@@ -24,6 +24,7 @@ CASES: dict[str, tuple[int, tuple[str, ...]]] = {
     "disasm-fields": (0, ("disasm", "--hex", "66 f2 0f 38 f1 44 8e 10 83 c3 0a", "--fields")),
     "disasm-json": (0, ("disasm", "--json", "--section", ".text", HELLO)),
     "ldd-static": (0, ("ldd", HELLO)),
+    "tour-list": (0, ("tour", "--list")),
     "syscalls-execve": (0, ("syscalls", "execve")),
     "syscalls-i386": (0, ("syscalls", "--i386", "--long", "pread64", "write", "waitpid")),
     "syscalls-pattern": (0, ("syscalls", "*stat*")),

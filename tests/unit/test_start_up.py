@@ -38,6 +38,7 @@ DRY = {f"youcpu.{room}" for room in DRY_ROOMS}
 CAPSTONE = {"capstone", "inspect", "pathlib", "subprocess"}
 LAB = {"youcpu.abi", "youcpu.formats", "youcpu.hardware", "youcpu.render"}
 FILE = {"youcpu.abi", "youcpu.formats", "youcpu.render"}
+TYPER = LIBRARIES - {"lief", "unicorn", "capstone", "elftools", "textual"}
 HELLO = "fixtures/hello/hello"
 
 
@@ -62,6 +63,8 @@ MAY = {
     "syscalls": Start(("read",), RUN),
     "interrupts": Start(("--run", "int80"), LAB | CAPSTONE),
     "rings": Start(("cli",), LAB),
+    # At a terminal and in a pipe: typer's own imports, a pool of threads, and the options' table.
+    "tour": Start(("--list",), LIBRARIES - {"lief", "unicorn", "capstone"}, TYPER),
     "completion": Start(("bash",), WATCHED),
 }  # fmt: skip
 

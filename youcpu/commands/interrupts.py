@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
         # --run without a name lists them.
         argv = [
             "--list" if word == "--run" and following.startswith("-") else word
-            for word, following in zip(argv, [*argv[1:], "-"], strict=True)
+            for word, following in zip(argv, [*argv[1:], "-"], strict=False)
         ]
         parsed = parse(argv, OPTIONS)
         if parsed.flag("help"):

@@ -138,7 +138,8 @@ class Guide:
 
     def json(self, line: str, codes: tuple[int, ...] = (0,)) -> Any:
         """The document that a command line prints, colour aside. Raises Missing."""
-        result = self.run(Shown(line, codes=codes))
+        # What a program says on the way goes to stderr.
+        result = self.run(Shown(f"{line} 2> /dev/null", codes=codes))
         try:
             return json.loads(result.plain)
         except ValueError:

@@ -38,12 +38,13 @@ def _code() -> Iterator[Screen]:
     )
     yield Screen(
         "Fetch, execute, and again",
-        "`hello` is a program of 480 bytes: it says hello twice and ends with 3. These are its "
-        "first instructions, as the CPU of the emulated machine executed them. Compare each "
-        "address with the one before and the number of bytes between them.",
-        (Shown("youcpu exec-trace --insn 6 ./hello", 9, (3,)),),
+        "`hello` is a program of 480 bytes: it says hello twice and ends with 3. Here the CPU of "
+        "the emulated machine takes its first steps.",
+        (Shown("youcpu step --count 4 ./hello", 24),),
         "RIP, the instruction pointer, moves behind each instruction, unless the instruction says "
-        "where to. It can be read: `lea rsi, [rip + 0x29]` did so just now.",
+        "where to. It can be read: `lea rsi, [rip + 0x29]` did so just now. The first fetch "
+        "went through the kernel: the page was not there yet; chapter 5 tells more. "
+        "`youcpu step --tui` lets you step by keys, back as well.",
         ("Intel SDM vol. 1, 3.5", "Intel SDM vol. 2A, 2.2.1.6 (RIP-relative addressing)"),
     )
 
@@ -60,6 +61,15 @@ def _doors(guide: Guide) -> Iterator[Screen]:
         ("Intel SDM vol. 3A, 5.5", "arch/x86/kernel/process_64.c, start_thread() (Linux 6.18)"),
     )
     yield Screen(
+        "What ring 3 may not",
+        "The same instructions, tried in ring 0 and in ring 3.",
+        (Shown("youcpu rings mov-cs cli hlt in mov-cr3 lgdt wrmsr read-kernel", 24),),
+        "What would change the machine for all is refused in ring 3: the CPU raises a fault, and "
+        "goes on in the kernel. `IOPL` and the I/O map are how a kernel lets a program to the "
+        "ports after all.",
+        ("Intel SDM vol. 3A, 5.9", "Intel SDM vol. 1, 19.5 (I/O privilege)"),
+    )
+    yield Screen(
         "Two doors to the kernel",
         "In ring 3 a program may compute, and touch its own memory. For all else it asks the "
         "kernel, by a system call. `hello` knows two ways.",
@@ -69,6 +79,25 @@ def _doors(guide: Guide) -> Iterator[Screen]:
         "looks up gate 128 of the IDT. Behind that door the numbers are those of the i386: 4 is "
         "write there, 1 here.",
         ("Intel SDM vol. 2B, SYSCALL", "arch/x86/entry/entry_64.S (Linux 6.18)"),
+    )
+    run = "youcpu interrupts --run int80"
+    yield Screen(
+        "Through the gate",
+        "What the CPU does at `int 0x80`, by itself, before the kernel's first instruction:",
+        (Shown(run, 40), Shown(f"{run} --svg door.svg", 1, (0,), "door.svg")),
+        "An entry of the IDT is a gate of 16 bytes: where to go, and its DPL, the ring that it is "
+        "open for. The CPU takes the kernel's stack from the TSS and pushes five words, by which "
+        "IRETQ finds the way back.",
+        ("Intel SDM vol. 3A, 6.12.1, 6.14",),
+    )
+    yield Screen(
+        "Three doors side by side",
+        "SYSENTER is a third one; 64-bit Linux programs use SYSCALL only.",
+        (Shown("youcpu interrupts --compare doors", 30),),
+        "SYSCALL writes nothing to memory and leaves RSP as it is: the kernel changes the stack "
+        "itself. AMD's CPUs refuse SYSENTER in long mode (#UD), Intel's refuse SYSCALL in 32-bit "
+        "code.",
+        ("Intel SDM vol. 2B, SYSCALL, SYSENTER", "AMD64 APM vol. 3, SYSENTER"),
     )
     yield Screen(
         "Which register holds what",
@@ -120,7 +149,7 @@ def ask_next(guide: Guide, chance: Random) -> Question:
     entry = guide.json(f"youcpu readelf --json -h {program}")["files"][0]["header"]["entry"]
     line = f"youcpu disasm --start {entry:#x} --stop {entry + 40:#x} {program}"
     code = [row for part in guide.json(f"{line} --json")["parts"] for row in part["code"]]
-    straight = [row for row in code if row["target"] is None and row["mnemonic"] != "hlt"]
+    straight = [row for row in code if row["target"] is None and row["mnemonic"][0].isalpha()]
     chosen = chance.choice(straight)
     return Question(
         f"In {program} the instruction `{chosen['mnemonic']} {chosen['operands']}` lies at "
@@ -170,8 +199,45 @@ def ask_call(guide: Guide, chance: Random) -> Question:
     )
 
 
+def ask_refused(guide: Guide, chance: Random) -> Question:
+    """What comes of an instruction in ring 3."""
+    probes = guide.json("youcpu rings --json")["probes"]
+    names = ["cli", "hlt", "in", "mov-cr3", "lgdt", "rdmsr", "rdtsc", "cpuid", "pushf", "clts"]
+    probe = chance.choice([one for one in probes if one["name"] in names])
+    cell = probe["cells"]["ring3"]
+    answer = cell["exception"] or cell["outcome"]
+    return Question(
+        f"A program in ring 3 executes `{probe['instruction']}`. Which exception comes of it (#GP, "
+        "#UD, #PF), or `ran`?",
+        (),
+        answer,
+        "words",
+        f"{probe['rule'][0].upper()}{probe['rule'][1:]} ({probe['source']}).",
+        f"youcpu rings --explain {probe['name']}",
+    )
+
+
+def ask_frame(guide: Guide, chance: Random) -> Question:
+    """How much the CPU pushes."""
+    name = chance.choice(["int80", "ud2", "int3", "divide", "page-fault", "general-protection"])
+    line = f"youcpu interrupts --run {name}"
+    steps = guide.json(f"{line} --json")["steps"]
+    delivery = next(step for step in steps if step["kind"] == "delivery")
+    words = len(delivery["attempts"][-1]["pushed"])
+    return Question(
+        f"A program in ring 3 comes to {delivery['name']} (vector {delivery['vector']}). How many "
+        "words of 8 bytes does the CPU push onto the kernel's stack?",
+        (),
+        str(words),
+        "number",
+        "SS, RSP, RFLAGS, CS and RIP always; some exceptions push an error code besides: #PF and "
+        "#GP do, #UD, #DE and software interrupts do not.",
+        line,
+    )
+
+
 def _spaced(digits: str) -> str:
     return " ".join(digits[place : place + 2] for place in range(0, len(digits), 2))
 
 
-QUESTIONS = (ask_group, ask_next, ask_ring, ask_call)
+QUESTIONS = (ask_group, ask_next, ask_ring, ask_call, ask_refused, ask_frame)

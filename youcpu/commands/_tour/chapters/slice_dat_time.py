@@ -30,6 +30,15 @@ def screens(guide: Guide) -> Iterator[Screen]:
         ("Intel SDM vol. 3A, 12.5.4 (APIC timer)", "kernel/sched/core.c (Linux 6.18)"),
     )
     yield Screen(
+        "A tick",
+        "The timer's interrupt, once, for real: a program computes, and knows nothing of it.",
+        (Shown("youcpu interrupts --run timer", 40),),
+        "Nothing in the program asked for it. The CPU looks for interrupts between any two "
+        "instructions; where the flag IF allows it, it goes through the gate. A real kernel would "
+        "now ask its scheduler before it returns.",
+        ("Intel SDM vol. 3A, 6.6, 6.8.1",),
+    )
+    yield Screen(
         "Without a timer",
         "The same two, when only a program itself can give the CPU away.",
         (Shown(f"youcpu sched --policy cooperative {loop(3000)} {loop(2000)}", 5),),

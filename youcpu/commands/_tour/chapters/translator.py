@@ -84,6 +84,14 @@ def _walls(program: str, address: int) -> Iterator[Screen]:
 
 def _demand(guide: Guide, program: str) -> Iterator[Screen]:
     yield Screen(
+        "A page fault, step by step",
+        "What the CPU does at such a moment, on a machine with a very small kernel.",
+        (Shown("youcpu interrupts --run page-fault", 34),),
+        "It is an exception: raised by the instruction itself, not by a device. RIP in the frame "
+        "is that of the instruction, so that it can be tried again; CR2 holds the address.",
+        ("Intel SDM vol. 3A, 6.15, interrupt 14",),
+    )
+    yield Screen(
         "Nothing is there until it is touched",
         "After exec the tables are nearly empty. Each first access to a page is a fault; the "
         "kernel finds what belongs there and lets the instruction run again.",
