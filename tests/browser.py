@@ -1,4 +1,4 @@
-"""A real browser without a screen: Chromium by the DevTools protocol over pipes, no driver needed."""
+"""A real browser without a screen: Chromium by the DevTools protocol, over two pipes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Browser:
 
         self._process = subprocess.Popen(
             [path, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
-            preexec_fn=place,
+            preexec_fn=place,  # noqa: PLW1509
             close_fds=False,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -118,7 +118,7 @@ class Browser:
         """A PNG of the window, or of a box of the page."""
         options: dict[str, object] = {"format": "png"}
         if box is not None:
-            options |= {"clip": {**box, "scale": 1}, "captureBeyondViewport": True}
+            options |= {"clip": {**box, "scale": 0.5}, "captureBeyondViewport": True}
         return base64.b64decode(self.call("Page.captureScreenshot", **options)["data"])
 
     def close(self) -> None:

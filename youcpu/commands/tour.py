@@ -159,6 +159,12 @@ def _page(chapters: list[Chapter], seed: int, path: str) -> int:
     from youcpu.commands._tour.guide import Guide
     from youcpu.render.tour_page import page
 
+    try:
+        if path != "-":
+            open(path, "a").close()
+    except OSError as error:
+        print(f"youcpu tour: {path}: {error.strerror}", file=sys.stderr)
+        return 1
     if sys.stderr.isatty():
         print("youcpu tour: running its commands ...", file=sys.stderr)
     with Guide(color=True) as guide:

@@ -68,7 +68,8 @@ summary { cursor: pointer; font-weight: 600; } details.answer { margin-top: .8re
 .c3 { color: var(--c3); } .c4 { color: var(--c4); } .c5 { color: var(--c5); }
 .c6 { color: var(--c6); } .c7 { color: var(--c7); }
 @media (max-width: 60rem) { .page { display: block; } nav { padding: 1rem 1rem 0; }
-  nav > div { position: static; max-height: none; } main { padding: 1rem 1rem 4rem; }
+  nav > div { position: static; max-height: none; } nav ol ol { display: none; }
+  main { padding: 1rem 1rem 4rem; }
   h1 { font-size: 1.6rem; } h2 { font-size: 1.35rem; margin-top: 2.5rem; }
   .card { padding: 1rem; } .output { font-size: .72rem; } }
 @media print { nav, .skip { display: none; } .page { display: block; } }

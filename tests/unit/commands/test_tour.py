@@ -255,7 +255,7 @@ def test_questions_accept_their_answers_only(chapter: Any) -> None:
             except Missing as missing:
                 pytest.skip(str(missing))
         for question in made:
-            assert question.prompt.strip().endswith(("?", ").", "."))
+            assert question.prompt.strip().endswith(("?", ")", "."))
             assert question.why
             assert question.line.startswith("youcpu ")
             assert question.check(question.answer)
@@ -276,11 +276,11 @@ def test_answers_compare_by_kind() -> None:
 
 def test_seed_decides(youcpu: Run) -> None:
     first, again, other = (
-        youcpu("tour", "basics", "--quiz", "--seed", seed, "--solve").stdout for seed in "778"
+        youcpu("tour", "forks", "--quiz", "--seed", seed, "--solve").stdout for seed in "778"
     )
     assert first == again != other
-    hidden = youcpu("tour", "basics", "--quiz", "--seed", "7").stdout.decode()
-    assert "The answers: youcpu tour basics --quiz --seed 7 --solve" in hidden
+    hidden = youcpu("tour", "6", "--quiz", "--seed", "7").stdout.decode()
+    assert "The answers: youcpu tour forks-and-cows --quiz --seed 7 --solve" in hidden
     assert hidden.count("Question") == first.decode().count("Question")
 
 
@@ -298,7 +298,7 @@ def test_chapters_by_short_names(word: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "hint"),
     [
-        (["elves"], 2, "did you mean elf-lord?"),
+        (["elflord"], 2, "did you mean elf-lord?"),
         (["7"], 2, "1 to 6, or a name"),
         (["--quizz"], 2, "--quiz"),
         (["--color", "red"], 2, "auto, always or never"),
@@ -339,14 +339,14 @@ def test_on_a_terminal(tmp_path: Path) -> None:
 
 def test_a_quiz_on_a_terminal() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "youcpu", "tour", "2", "--quiz", "--seed", "5", "--solve", "--json"],
+        [sys.executable, "-m", "youcpu", "tour", "6", "--quiz", "--seed", "5", "--solve", "--json"],
         capture_output=True, check=True,
     )  # fmt: skip
     first, second, _ = json.loads(done.stdout)["chapters"][0]["questions"]
     process, terminal = pty.fork()
     if process == 0:
         os.environ["TERM"] = "dumb"
-        words = ["tour", "2", "--quiz", "--seed", "5"]
+        words = ["tour", "6", "--quiz", "--seed", "5"]
         os.execv(sys.executable, [sys.executable, "-m", "youcpu", *words])
     answers = [first["answer"], f"{second['answer']}9", "q"]
     said = _dialogue(terminal, [("Your answer", f"{answer}\n") for answer in answers])

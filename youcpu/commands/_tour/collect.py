@@ -110,4 +110,9 @@ def tour_document(
     """Several chapters; as the time goes into commands of their own, two at once."""
     with ThreadPoolExecutor(WORKERS) as pool:
         made = pool.map(lambda one: chapter_document(one, guide, seed, quiz, solve), chapters)
-        return {"schema": "youcpu.tour", "version": 1, "seed": seed, "chapters": list(made)}
+        try:
+            return {"schema": "youcpu.tour", "version": 1, "seed": seed, "chapters": list(made)}
+        except BaseException:
+            guide.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

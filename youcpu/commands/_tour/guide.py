@@ -51,26 +51,38 @@ class Guide:
         """`directory`: where to work; it stays. Without one it is temporary."""
         self.color = color
         self._kept = bool(directory)
-        self.directory = directory or tempfile.mkdtemp(prefix="youcpu-tour-")
+        self._stopped = False
         self._results: dict[str, Result] = {}
         self._lock = Lock()
         #: (line, exit code) of commands that did not end as the tour expects.
         self.unexpected: list[tuple[str, int]] = []
         self.ran: list[str] = []
-        for name in os.listdir(PROGRAMS):
-            place = os.path.join(self.directory, name)
-            shutil.copyfile(os.path.join(PROGRAMS, name), place)
-            os.chmod(place, 0o755)
-        self._door = tempfile.mkdtemp(prefix="youcpu-door-")
-        self._make_door()
+        self.directory = directory
+        self._door = ""
 
     def __enter__(self) -> Guide:
+        try:
+            self.directory = self.directory or tempfile.mkdtemp(prefix="youcpu-tour-")
+            for name in os.listdir(PROGRAMS):
+                place = os.path.join(self.directory, name)
+                shutil.copyfile(os.path.join(PROGRAMS, name), place)
+                os.chmod(place, 0o755)
+            self._door = tempfile.mkdtemp(prefix="youcpu-door-")
+            self._make_door()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *exc: object) -> None:
-        shutil.rmtree(self._door, ignore_errors=True)
-        if not self._kept:
+        if self._door:
+            shutil.rmtree(self._door, ignore_errors=True)
+        if self.directory and not self._kept:
             shutil.rmtree(self.directory, ignore_errors=True)
+
+    def stop(self) -> None:
+        """Nothing more is run: the user has had enough."""
+        self._stopped = True
 
     def _make_door(self) -> None:
         """`youcpu` in the tour's PATH: this interpreter with this package."""
@@ -90,6 +102,8 @@ class Guide:
             known = self._results.get(shown.line)
         if known is not None:
             return known
+        if self._stopped:
+            raise Missing("the tour was stopped")
         result = self._run(shown)
         with self._lock:
             self._results[shown.line] = result
@@ -149,6 +163,12 @@ class Guide:
         """JSON Lines among its output."""
         lines = self.run(line).plain.splitlines()
         return [json.loads(row) for row in lines if row.startswith("{")]
+
+    def has(self, name: str) -> bool:
+        """Whether youcpu has a command of this name."""
+        from youcpu.cli import command_names
+
+        return name in command_names()
 
     def system(self, *names: str) -> str:
         """The path of the first of these programs that this host has for x86-64. Raises Missing."""

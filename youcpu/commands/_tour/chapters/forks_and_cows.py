@@ -18,6 +18,8 @@ def screens(guide: Guide) -> Iterator[Screen]:
     sh = guide.system("sh")
     yield from _family(sh)
     yield from _cows(guide)
+    if guide.has("boot"):
+        yield from _first(guide)
 
 
 def _family(sh: str) -> Iterator[Screen]:
@@ -81,6 +83,20 @@ def _cows(guide: Guide) -> Iterator[Screen]:
         (Shown("youcpu fork-tree --clear-env --frames -- ./family", 24),),
         "The kernel counts how many tables name a frame. When the count is 0 the frame is free.",
         ("mm/rmap.c (Linux 6.18)",),
+    )
+
+
+def _first(guide: Guide) -> Iterator[Screen]:
+    yield Screen(
+        "How did we get here?",
+        "The first process has no parent that could have forked it. From the CPU's first "
+        "instruction to init, with a firmware, a boot loader and a kernel on an empty machine:",
+        (Shown("youcpu boot --svg boot.svg", 60, (0,), "boot.svg"),),
+        "The CPU begins in real mode. The loader turns on PAE, long mode and paging; the kernel "
+        "looks for init, first /init of an initramfs, then where `init=` says, /sbin/init, "
+        "/etc/init, /bin/init, /bin/sh. Signals whose default action would end PID 1 are dropped, "
+        "SIGKILL too; should init end, the kernel panics.",
+        ("init/main.c, kernel_init() (Linux 6.18)", "Intel SDM vol. 3A, 10.8.5 (IA-32e mode)"),
     )
 
 
