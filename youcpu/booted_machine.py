@@ -116,6 +116,8 @@ class BootedMachine:
         self._input_open = self.console.fd is not None
         #: Called whenever the CPU stopped, before another task may get it.
         self.between_slices: Callable[[], None] = lambda: None
+        #: Called when init is there and no instruction of it has run.
+        self.before_user: Callable[[], None] = lambda: None
         self._deadline: float | None = None
 
     @classmethod
@@ -139,6 +141,7 @@ class BootedMachine:
             start_kernel(kernel, self.memory_map, self.parameters)
             kernel.printk.register_console(self.tty.discipline.write)
             kernel_init(rest_init(kernel), self.parameters)
+            self.before_user()
             kernel.scheduler.run()
         except SystemEnd as end:
             self._end(end.how, end.text)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from youcpu.kernel.exec.binfmt_elf import ElfImage
     from youcpu.kernel.exec.binprm import LinuxBinprm
     from youcpu.kernel.kernel import Kernel
-    from youcpu.kernel.task import Task
+    from youcpu.kernel.task import Task, ThreadGroup
 
 #: Default soft RLIMIT_STACK of Linux.
 RLIMIT_STACK = 8 << 20
@@ -123,10 +123,14 @@ class _FilesKernel:
         self.frames = FrameAllocator(self.ram)
         self.clock = _Clock()
         self.tasks: dict[int, Task] = {}
+        self.groups: dict[int, ThreadGroup] = {}
         self.hostname = b"youcpu"
         self.domainname = b"(none)"
         self.binfmt_misc = BinfmtMisc()
         self.vfs = Vfs(cast("Kernel", self))
+
+    def find_task(self, pid: int) -> Task | None:
+        return self.tasks.get(pid)
 
 
 class _FilesTask:
@@ -135,6 +139,7 @@ class _FilesTask:
     def __init__(self, kernel: _FilesKernel, cred: Credentials) -> None:
         self.kernel = kernel
         self.pid = self.tgid = 1
+        self.exited = False
         self.cred = cred
         self.files = FdTable()
         self.fs = FsStruct(kernel.vfs.root, kernel.vfs.root)

@@ -109,12 +109,14 @@ class Machine:
         kernel.init.children.append(group)
         if not kernel.first_pid:
             kernel.first_pid = pid
-            kernel.terminal_sid, kernel.foreground_pgid = group.sid, pid
+            kernel.host_terminal.session, kernel.host_terminal.pgrp = group.sid, pid
         files = FdTable()
         for fd, host_fd in enumerate(self.standard_fds):
             file = kernel.vfs.standard_file(host_fd)
             if file is not None:
                 files.replace(fd, file)
+        if kernel.vfs.terminals:
+            group.tty = kernel.host_terminal
         task = first_task(kernel, group, files, _umask())
         task.fs.cwd = path_lookup(task, AT_FDCWD, options.cwd or self._default_cwd(), LOOKUP_FOLLOW)
         task.personality = options.personality

@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, Any, Protocol
 
 from youcpu.formats.core_dump import EM_386, kernel_page_table
 from youcpu.formats.dump import parse_dump
@@ -200,13 +200,48 @@ def _unpack_zstd(path: str, file: IO[bytes]) -> IO[bytes]:
             raise FormatError(0, "not whole zstd data") from None
         return result
     try:
-        reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-        return _copy_sparse(reader)
+        return _copy_sparse(_ZstdReader(zstandard.ZstdDecompressor(), file))
     except zstandard.ZstdError as error:
         raise FormatError(0, f"not whole zstd data: {error}") from None
 
 
-def _copy_sparse(source: IO[bytes]) -> IO[bytes]:
+class _ZstdReader:
+    """Frames one after another; unlike zstandard's own reader it notices where one is cut off."""
+
+    #: 4 bytes of zstd make up to 128 KiB: so much at once stays within some 32 MiB.
+    PIECE = 1 << 10
+
+    def __init__(self, decompressor: Any, file: IO[bytes]) -> None:
+        self._decompressor, self._file = decompressor, file
+        self._frame: Any = None
+        self._packed = b""
+        self._plain = memoryview(b"")
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes; none at the end. Raises FormatError, ZstdError."""
+        while not self._plain:
+            packed = self._packed or self._file.read(self.PIECE)
+            if not packed:
+                if self._frame is not None:
+                    raise FormatError(0, "not whole zstd data: the last frame is cut off")
+                return b""
+            frame = self._frame = self._frame or self._decompressor.decompressobj()
+            self._plain = memoryview(frame.decompress(packed))
+            self._packed = frame.unused_data
+            if frame.eof:
+                self._frame = None
+        taken = bytes(self._plain[:size])
+        self._plain = self._plain[size:]
+        return taken
+
+
+class Readable(Protocol):
+    """What gives bytes until it gives none."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def _copy_sparse(source: Readable) -> IO[bytes]:
     """A temporary file with the bytes of `source`; runs of zeros become holes."""
     import tempfile
 

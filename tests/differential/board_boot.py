@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from qemu_boot import APPEND, EPOCH, KERNEL, MEMORY, Boot
 
 from youcpu.boot.linux import load_linux, ram_size
-from youcpu.hardware.board import Board, End
+from youcpu.hardware.board import Board, End, Ending
 from youcpu.kernel_image import read_kernel
 
 
@@ -19,9 +18,10 @@ def board_boot(
     memory: int = MEMORY,
     typed: list[tuple[bytes, bytes]] | None = None,
     limit: float = 300,
+    until: bytes | None = None,
 ) -> Boot:
-    """Boot until the machine resets or halts, or `limit` seconds have passed."""
-    console = _Console(list(typed or []))
+    """Boot until the machine resets or halts, `limit` seconds have passed, `until` is printed."""
+    console = _Console(list(typed or []), until)
     board = Board(ram_size(memory << 20), EPOCH * 10**9, console.send)
     console.board = board
     board.on_slice = console.type
@@ -39,8 +39,9 @@ def board_boot(
 class _Console:
     """Collects what the UART sends, and types when a text has come."""
 
-    def __init__(self, typed: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, typed: list[tuple[bytes, bytes]], until: bytes | None) -> None:
         self.board: Board | None = None
+        self.until = until
         self.output = bytearray()
         self.typed = typed
         self.searched = 0
@@ -48,6 +49,9 @@ class _Console:
 
     def send(self, byte: int) -> None:
         self.output.append(byte)
+        if self.until and byte == 0x0A and self.until in self.output[-200:]:
+            assert self.board is not None
+            self.board.end(Ending(End.STOPPED))
 
     def type(self) -> bool:
         """Type what is due, as much as the UART takes; whether it took something."""
@@ -63,9 +67,3 @@ class _Console:
             uart.receive(self.pending.pop(0))
             taken = True
         return taken
-
-
-def timed_boot(initrd: Path, typed: list[tuple[bytes, bytes]]) -> tuple[Boot, float]:
-    """A boot and its seconds, to try things by hand."""
-    began = time.monotonic()
-    return board_boot(initrd, typed=typed), time.monotonic() - began

@@ -29,8 +29,8 @@ COMMANDS: dict[str, str] = {
     "trap": "trap 'echo caught USR1' USR1; kill -USR1 $$; echo after; trap 'echo bye' EXIT",
     "trap-term": "sh -c 'trap \"echo term; exit 5\" TERM; while :; do sleep 0.1; done' & "
     "sleep 0.5; kill $!; wait $!; echo $?",
-    "stop-continue": "sleep 0.4 & p=$!; kill -STOP $p; grep State /proc/$p/status; kill -CONT $p; "
-    "wait $p; echo $?",
+    "stop-continue": "sleep 0.5 & p=$!; sleep 0.2; kill -STOP $p; sleep 0.2; grep State /proc/$p/status; "
+    "kill -CONT $p; wait $p; echo $?",
     "timeout": "timeout 0.3 sleep 10; echo $?",
     "jobs": "sleep 0.2 & jobs | wc -l; wait; echo done",
     "here-doc": "x=value; cat <<END\nline one $x\n\tline two\nEND\ncat <<'END'\n$x stays\nEND",

@@ -60,11 +60,14 @@ MAY = {
     "readelf": Start(("-h", HELLO), FILE, FILE),
     "ldd": Start((HELLO,), FILE, FILE),
     "disasm": Start(("--hex", "90"), FILE | CAPSTONE, FILE),
+    "initramfs": Start(("-o", "/dev/null", HELLO), {"youcpu.abi", "youcpu.formats"}),
     "syscalls": Start(("read",), RUN),
     "interrupts": Start(("--run", "int80"), LAB | CAPSTONE),
     "rings": Start(("cli",), LAB),
     # At a terminal and in a pipe: typer's own imports, a pool of threads, and the options' table.
     "tour": Start(("--list",), LIBRARIES - {"lief", "unicorn", "capstone"}, TYPER),
+    "step": Start(("--count", "3", "--", HELLO), RUN | CAPSTONE),
+    "boot": Start(("-q",), MACHINE | {"youcpu.launch", "youcpu.render"}),
     "completion": Start(("bash",), WATCHED),
 }  # fmt: skip
 

@@ -36,8 +36,6 @@ _LARGEST_FILE = 2 << 30
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from youcpu.formats.errors import FormatError
-
     try:
         parsed = parse(argv, OPTIONS)
         if parsed.flag("help"):
@@ -52,9 +50,17 @@ def main(argv: list[str]) -> int:
             raise UsageError("which DIR or PROGRAM?" if not parsed.operands else "one at a time")
         else:
             subject = parsed.operands[0]
-        return _list(parsed, subject) if listed is not None else _pack(parsed, subject)
+        return _run(parsed, subject)
     except UsageError as error:
         return usage_error(NAME, error)
+
+
+def _run(parsed: Parsed, subject: str) -> int:
+    """Pack or list; what is wrong with the files is one line. Raises UsageError."""
+    from youcpu.formats.errors import FormatError
+
+    try:
+        return _list(parsed, subject) if parsed.flag("list") else _pack(parsed, subject)
     except FormatError as error:
         place = f" at offset {error.offset:#x}" if error.offset else ""
         return _refuse(subject, f"{error.reason}{place}")

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from youcpu.interrupt_lab.programs import PROGRAMS
 from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
 
 NAME = "interrupts"
@@ -20,11 +21,29 @@ youcpu's own kernel, of the interrupt lab, or of a memory dump. With --run an in
 exception or a system call happens for real on the machine, and each step that the CPU takes is
 told: gate, privilege check, stack, frame, flags, handler, return."""
 OPTIONS = [
-    Option("--run", "Play this one; without NAME: list what there is.", "NAME"),
+    Option(
+        "--run",
+        "Play this one; without NAME: list what there is.",
+        "NAME",
+        choices=" ".join(PROGRAMS),
+    ),
     Option("--list", "List what --run plays."),
-    Option("--compare", "doors: INT 80h, SYSCALL and SYSENTER side by side.", "WHAT"),
-    Option("--vendor", "intel (default) or amd: whose CPU --run and --compare use.", "NAME"),
-    Option("--table", "idt, gdt, tss or msr only; may be repeated.", "NAME", many=True),
+    Option(
+        "--compare", "doors: INT 80h, SYSCALL and SYSENTER side by side.", "WHAT", choices="doors"
+    ),
+    Option(
+        "--vendor",
+        "intel (default) or amd: whose CPU --run and --compare use.",
+        "NAME",
+        choices="intel amd",
+    ),
+    Option(
+        "--table",
+        "idt, gdt, tss or msr only; may be repeated.",
+        "NAME",
+        many=True,
+        choices="idt gdt tss msr",
+    ),
     Option("--vector", "One gate of the IDT, its bits drawn.", "N"),
     Option("--bits", "Draw the bits of every descriptor."),
     Option("--lab", "The tables of the interrupt lab, which --run uses."),
@@ -33,7 +52,7 @@ OPTIONS = [
     Option("--explain", "Tell the rule of each step, and where it is written."),
     Option("--json", "One JSON document (docs/schema/interrupts.json)."),
     Option("--svg", "Draw the run to FILE (- is standard output).", "FILE"),
-    Option("--color", "auto, always or never.", "WHEN"),
+    Option("--color", "auto, always or never.", "WHEN", choices="auto always never"),
     Option("-h --help", "This help."),
 ]
 EPILOG = """Exit code: 0 fine, whatever the exception; 1 the dump cannot be read or has not what is
@@ -135,7 +154,6 @@ def _list(parsed: Parsed) -> int:
 
 def _run(parsed: Parsed, vendor: str, color: bool) -> int:
     from youcpu.commands._interrupts.run import run_document
-    from youcpu.interrupt_lab.programs import PROGRAMS
     from youcpu.render.interrupts.story import run_lines
 
     name = str(parsed.value("run"))

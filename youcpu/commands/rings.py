@@ -18,10 +18,10 @@ SUMMARY = """Executes each instruction on the machine four times: in ring 0 (the
 (a program), in ring 3 with IOPL 3, and in ring 3 with an I/O map that permits port 80h; and shows
 whether it ran or which exception came. With INSTRUCTION (cli, mov-cr3, ...) those only."""
 OPTIONS = [
-    Option("--vendor", "intel (default) or amd: whose CPU.", "NAME"),
+    Option("--vendor", "intel (default) or amd: whose CPU.", "NAME", choices="intel amd"),
     Option("--explain", "Tell the rule that decides, and where it is written."),
     Option("--json", "One JSON document (docs/schema/rings.json)."),
-    Option("--color", "auto, always or never.", "WHEN"),
+    Option("--color", "auto, always or never.", "WHEN", choices="auto always never"),
     Option("-h --help", "This help."),
 ]
 

@@ -1,4 +1,4 @@
-"""The fetch-execute cycle of a program, instruction by instruction, forwards and back.
+"""A program instruction by instruction: fetch, execute, what changed; and back.
 
 Stage: cpu
 """

@@ -224,7 +224,14 @@ class RecordingCpu(Cpu):
                 cells[cell] = value
             cells[Cell.LAST_ADDRESS] = _NOWHERE
 
-    def _postpone(self, door: Callable[[], None]) -> None:
+    def interrupt(self, error: BaseException) -> bool:
+        """While the CPU runs: stop it and let run() raise this. False: it does not run."""
+        if self._running:
+            self._failure = self._failure or error
+            self.stop()
+        return self._running
+
+    def postpone(self, door: Callable[[], None], rip: int | None = None) -> None:
         """The rest of the block runs on without effect: it is not counted either."""
         mode = self.cells[Cell.MODE]
         self.cells[Cell.MODE] = Mode.MUTED
@@ -233,7 +240,7 @@ class RecordingCpu(Cpu):
             self.cells[Cell.MODE] = mode
             door()
 
-        super()._postpone(knock)
+        super().postpone(knock, rip)
 
     def prepare(
         self, mode: Mode, budget: int = ENDLESS, targets: tuple[int, ...] = (), leave: bool = True

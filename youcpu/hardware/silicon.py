@@ -244,7 +244,7 @@ class Silicon:
         state[RIP] += 2
 
     def raise_exception(self, vector: int, error_code: int | None) -> None:
-        """An exception of the instruction at RIP, from within a door."""
+        """An exception of the instruction at RIP that Unicorn did not see."""
         self._deliver(Cause(vector, Kind.EXCEPTION, error_code))
 
     def _software_interrupt(self, vector: int) -> None:

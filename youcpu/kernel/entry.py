@@ -172,6 +172,8 @@ class Entry:
             self.probes.leave(task, call.row, call.event, result)
         if task.pending.mask or task.group.pending.mask or task.restore_mask is not None:
             self.exit_to_user(task, call.number if -result in _RESTARTS else None)
+            if task.exited:
+                return
         elif -result in _RESTARTS:
             self._restart_without_handler(call.number)
         mm = task.mm
@@ -239,6 +241,8 @@ class Entry:
             return
         if task.pending.mask or task.group.pending.mask:
             self.exit_to_user(task, None)
+            if task.exited:
+                return
         if task.mm.stale_tlb or task.mm.stale_code:
             self.flush(task)
 

@@ -24,6 +24,7 @@ from youcpu.kernel.mm.uaccess import put_user
 from youcpu.kernel.panic import panic
 from youcpu.kernel.signal import SigInfo, send_signal
 from youcpu.kernel.task import ZOMBIE
+from youcpu.kernel.tty.job_control import disassociate
 
 if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
@@ -77,6 +78,7 @@ def do_exit(task: Task, status: int) -> None:
     task.files.put()
     task.fs.refs -= 1
     group.max_rss_pages = max(group.max_rss_pages, release_mm(task, task.mm))
+    task.mm = None  # type: ignore[assignment]  # a zombie has no memory
     group.cpu_ns += kernel.scheduler.cpu_time(task)
     for index in (0, 1):
         group.switches[index] += task.sched.switches[index]
@@ -141,7 +143,7 @@ def _end_process(task: Task, group: ThreadGroup) -> None:
     for pgid in affected:
         _kill_orphaned_group(task, pgid, group.sid)
     if group.sid == group.pid:
-        kernel.disassociate_terminal(group)
+        disassociate(kernel, group, on_exit=True)
     kernel.process_ended(group)
     group.exit_queue.wake_up()
     _notify_parent(kernel, group)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from youcpu.abi.signal import Sig
 from youcpu.hardware.cpu import CR3, Cpu
 from youcpu.hardware.memory import FrameAllocator, Ram
 from youcpu.kernel.clock import UPTIME_NS, Clock
@@ -24,6 +23,7 @@ from youcpu.kernel.sched import Scheduler
 from youcpu.kernel.signal import SigInfo, send_signal
 from youcpu.kernel.task import ThreadGroup
 from youcpu.kernel.timer import TimerQueue
+from youcpu.kernel.tty.job_control import Terminal
 from youcpu.kernel.vfs.mount import Vfs
 from youcpu.record import record
 from youcpu.trace.tracer import Tracer
@@ -90,7 +90,8 @@ class Kernel:
         self.entry = Entry(self)
         self.tasks: dict[int, Task] = {}
         self.groups: dict[int, ThreadGroup] = {}
-        self._last_pid = 0
+        #: The PID given out last, and how many tasks were made.
+        self.last_pid = self.total_forks = 0
         #: Tasks without a program, in `groups` too: kthread.c.
         self.kernel_threads: dict[int, Task] = {}
         #: PID 1: the program that a boot ends in, or a task of the kernel that adopts orphans.
@@ -98,8 +99,8 @@ class Kernel:
         self.groups[1] = self.init
         self.futexes = Futexes()
         self.ipc = IpcNamespace()
-        #: Foreground process group of the controlling terminal, and its session.
-        self.foreground_pgid = self.terminal_sid = 0
+        #: The user's terminal, where programs are run without a boot.
+        self.host_terminal = Terminal()
         self.hostname = b"youcpu"
         self.domainname = b"(none)"
         self.release = RELEASE
@@ -121,15 +122,16 @@ class Kernel:
 
     def alloc_pid(self, first: int | None = None) -> int:
         """The next free PID, cyclic; wraps to 300 (RESERVED_PIDS)."""
-        pid = self._last_pid + 1 if first is None else first
+        pid = self.last_pid + 1 if first is None else first
         while pid in self.tasks or pid in self.groups or pid >= PID_MAX:
             pid = 300 if pid + 1 >= PID_MAX else pid + 1
-        self._last_pid = pid
+        self.last_pid = pid
+        self.total_forks += 1
         return pid
 
     def pid_allocated(self, pid: int) -> None:
         """The next PID is the one behind it."""
-        self._last_pid = pid
+        self.last_pid = pid
 
     def find_task(self, pid: int) -> Task | None:
         """The thread of that id, of a program or of the kernel."""
@@ -192,13 +194,3 @@ class Kernel:
         """The last thread of a process is gone."""
         if group.pid == self.first_pid and self.init_status is None:
             self.init_status = group.exit_status
-
-    def disassociate_terminal(self, group: ThreadGroup) -> None:
-        """A session leader ended: its foreground group hangs up."""
-        if group.sid != self.terminal_sid or not self.foreground_pgid:
-            return
-        for member in list(self.groups.values()):
-            if member.pgid == self.foreground_pgid and member.threads:
-                for signo in (Sig.SIGHUP, Sig.SIGCONT):
-                    send_signal(member.threads[0], SigInfo(int(signo)))
-        self.foreground_pgid = 0

@@ -23,6 +23,7 @@ COMMAND_LINE_SIZE = 2048
 #: CONFIG_INIT_ENV_ARG_LIMIT: arguments, and variables, that init can get.
 MAX_INIT_ARGS = 32
 _BLANKS = b" \t\n\v\f\r\xa0"
+_BOOT_LOADERS = (b"BOOT_IMAGE", b"kexec")
 _SETUP_WITH_VALUE = tuple(name for name in sorted(SETUP_PARAMETERS) if name.endswith("="))
 
 Argument = tuple[bytes, bytes | None]
@@ -109,8 +110,8 @@ class BootParameters:
     def _take(self, name: bytes, value: bytes | None) -> None:
         if self._known(name, value):
             return
-        if b"." in name or self.too_many is not None:
-            return  # an unused parameter of a module
+        if b"." in name or name.startswith(_BOOT_LOADERS) or self.too_many is not None:
+            return  # an unused parameter of a module, or the boot loader's own mark
         if value is None:
             self._add_argument(name)
             return

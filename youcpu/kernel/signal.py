@@ -114,8 +114,12 @@ class SignalHandlers:
 
 
 def is_ignored(task: Task, signo: int) -> bool:
-    """Whether the signal has no effect on this task; a blocked one is kept all the same."""
-    return not task.blocked >> (signo - 1) & 1 and task_ignores(task, signo)
+    """Whether the signal has no effect on this task; a blocked one is kept all the same.
+
+    Blocked is also what rt_sigtimedwait(2) waits for: sig_ignored().
+    """
+    blocked = task.blocked | (task.real_blocked or 0)
+    return not blocked >> (signo - 1) & 1 and task_ignores(task, signo)
 
 
 def task_ignores(task: Task, signo: int) -> bool:

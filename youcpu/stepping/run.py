@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from youcpu.abi.auxv import AT_ENTRY
@@ -106,12 +109,33 @@ class Run:
         """
         self._deadline = deadline
         try:
-            self.machine.run()
+            with self._interruptible():
+                self.machine.run()
         except Paused:
             return True
         except Ended:
             pass
         return False
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Ctrl-C that comes at the entry of a callback of the CPU would be swallowed by ctypes."""
+        if (
+            threading.current_thread() is not threading.main_thread()
+            or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        ):
+            yield
+            return
+
+        def handler(_number: int, _frame: object) -> None:
+            if not self.cpu.interrupt(KeyboardInterrupt()):
+                raise KeyboardInterrupt
+
+        signal.signal(signal.SIGINT, handler)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
     @property
     def status(self) -> int | None:

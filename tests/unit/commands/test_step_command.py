@@ -143,7 +143,10 @@ def test_ctrl_c_ends_at_once() -> None:
     ) as process:  # fmt: skip
         time.sleep(1.5)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        try:
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert b"Traceback" not in errors
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from typing import IO, Any, Protocol
 
@@ -61,6 +60,7 @@ class _ZstdProgram:
 
     def __init__(self, file: IO[bytes]) -> None:
         import shutil
+        import subprocess
 
         program = shutil.which("zstd")
         if program is None:

@@ -13,6 +13,7 @@ from youcpu.abi.signal import Sig
 from youcpu.hardware.cpu import CR3
 from youcpu.kernel import entry
 from youcpu.kernel.clock import NS_PER_BLOCK
+from youcpu.kernel.sched.loadavg import LoadAverage
 from youcpu.kernel.sched.policies import make_policy
 from youcpu.kernel.sched.policy import weight_of
 from youcpu.kernel.signal import SigInfo, send_signal
@@ -48,6 +49,9 @@ class Scheduler:
         self.wait_for_input: Callable[[int | None], bool] = lambda deadline: False
         #: Whose registers and address space the CPU has.
         self._loaded: Task | None = None
+        self.load = LoadAverage(kernel.clock.monotonic_ns())
+        #: Context switches since power-on.
+        self.switches = 0
         #: Why the current task is to give the CPU up at once: yield, wakeup, or "".
         self._resched = ""
         self._slice_end_ns: int | None = None
@@ -152,6 +156,7 @@ class Scheduler:
             if not self._resched and now < (self._slice_end_ns or 0):
                 return True
             self._charge(previous, now)
+            self.load.advance(now, len(policy) + 1)
             if not len(policy):
                 self._resched, self._slice_end_ns = "", None
                 return True
@@ -163,6 +168,7 @@ class Scheduler:
         else:
             now = self.kernel.clock.monotonic_ns()
             reason = "blocked"
+            self.load.advance(now, len(policy) + (previous is not None))
             if previous is not None:
                 self._charge(previous, now)
                 previous.sched.switches[0] += 1
@@ -173,6 +179,7 @@ class Scheduler:
         self._resched = ""
         task = policy.pick()
         if task is not previous:
+            self.switches += 1
             self._note_switch(previous, task, reason)
         self.current = task
         if task is None:
@@ -211,7 +218,12 @@ class Scheduler:
             return
         if deadline is None:
             raise Deadlock
-        self.kernel.clock.jump_to(deadline)
+        clock = self.kernel.clock
+        start = clock.monotonic_ns()
+        clock.jump_to(deadline)
+        now = clock.monotonic_ns()
+        self.load.idle_ns += now - start
+        self.load.advance(now, 0)
 
     def _switch_to(self, task: Task) -> None:
         """context_switch(): registers and address space."""

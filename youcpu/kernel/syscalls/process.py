@@ -114,6 +114,7 @@ def setsid(task: Task) -> Pid:
     if any(other.pgid == group.pid for other in task.kernel.groups.values()):
         raise KernelError(Errno.EPERM)
     group.sid = group.pgid = group.pid
+    group.tty = None
     return group.pid
 
 

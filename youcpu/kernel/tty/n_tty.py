@@ -86,6 +86,7 @@ class LineDiscipline:
             if byte == _LF:
                 if flags & (t.ONLRET | t.ONLCR):
                     self.column = 0
+                self._line_column = self.column
                 out += b"\r\n" if flags & t.ONLCR else b"\n"
             elif byte == _CR:
                 if flags & t.ONOCR and not self.column:
@@ -96,7 +97,7 @@ class LineDiscipline:
                         continue
                 else:
                     out += b"\r"
-                self.column = 0
+                self.column = self._line_column = 0
             elif byte == _TAB:
                 spaces = 8 - (self.column & 7)
                 self.column += spaces
@@ -121,7 +122,7 @@ class LineDiscipline:
         s = self.settings
         if self._literal:
             self._literal = False
-            self._add(byte, literal=True)
+            self._add(byte)
             return
         if s.iflag & t.ISTRIP:
             byte &= 0x7F
@@ -135,13 +136,23 @@ class LineDiscipline:
             if s.iflag & t.IGNCR:
                 return
             if s.iflag & t.ICRNL:
-                byte = _LF
+                self._receive_line_feed()
+                return
         elif byte == _LF and s.iflag & t.INLCR:
             byte = _CR
         if s.lflag & t.ICANON:
             self._canonical(byte)
         else:
             self._add(byte)
+
+    def _receive_line_feed(self) -> None:
+        """A CR that became LF: its echo is an LF in any mode, that of a typed LF may be ^J."""
+        if self.settings.lflag & t.ICANON:
+            self._canonical(_LF)
+        elif self._has_room():
+            if self.settings.lflag & t.ECHO:
+                self._send(self._processed(b"\n"))
+            self.ready.append(_LF)
 
     def _is(self, byte: int, index: int) -> bool:
         character = self.settings.cc[index]
@@ -188,7 +199,7 @@ class LineDiscipline:
             self._literal = True
             if lflag & t.ECHO and lflag & t.ECHOCTL:
                 self._send(b"^\b")
-        elif extended and self._is(byte, VREPRINT):
+        elif extended and lflag & t.ECHO and self._is(byte, VREPRINT):
             self._echo(byte)
             self._send(self._processed(b"\n"))
             for other in self.editing:
@@ -210,30 +221,32 @@ class LineDiscipline:
         self.ready.append(end)
         self.editing.clear()
 
-    def _add(self, byte: int, literal: bool = False) -> None:
+    def _add(self, byte: int) -> None:
         canonical = self.settings.lflag & t.ICANON
-        if len(self.ready) + len(self.editing) >= BUFFER_SIZE - 1:
-            if self.settings.iflag & t.IMAXBEL:
-                self._send(bytes((_BELL,)))
+        if not self._has_room():
             return
         if not self.editing:
             self._line_column = self.column
-        if not canonical and byte == _LF and not literal:
-            self._echo(byte, newline=True)
-        else:
-            self._echo(byte)
+        self._echo(byte)
         if canonical:
             self.editing.append(byte)
         else:
             self.ready.append(byte)
 
-    def _echo(self, byte: int, newline: bool = False) -> None:
+    def _has_room(self) -> bool:
+        if len(self.ready) + len(self.editing) < BUFFER_SIZE - 1:
+            return True
+        if self.settings.iflag & t.IMAXBEL:
+            self._send(bytes((_BELL,)))
+        return False
+
+    def _echo(self, byte: int) -> None:
         """echo_char(): control characters as ^X."""
         lflag = self.settings.lflag
         if not lflag & t.ECHO:
             return
         control = byte < 32 or byte == 127
-        if control and lflag & t.ECHOCTL and byte != _TAB and not newline:
+        if control and lflag & t.ECHOCTL and byte != _TAB:
             self.column += 2
             self._send(b"^" + bytes((byte ^ 0x40,)))
         else:

@@ -19,6 +19,7 @@ from youcpu.abi.fcntl import O_ACCMODE, O_APPEND, SEEK_DATA, SEEK_HOLE
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.mm.page_cache import AddressSpace
 from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user, put_user
+from youcpu.kernel.tty.job_control import jobctrl_ioctl
 from youcpu.kernel.vfs.file import File
 from youcpu.kernel.vfs.hostfs import host_error
 from youcpu.kernel.vfs.inode import Inode, Kstat
@@ -35,12 +36,9 @@ TCGETS2 = 0x802C542A
 TCSBRK = 0x5409
 TCXONC = 0x540A
 TCFLSH = 0x540B
-TIOCGPGRP = 0x540F
-TIOCSPGRP = 0x5410
 TIOCOUTQ = 0x5411
 TIOCGWINSZ = 0x5413
 FIONREAD = 0x541B
-TIOCGSID = 0x5429
 #: struct termios of the kernel: four flags, line, 19 control characters.
 _TERMIOS_SIZE = 36
 #: Asking ioctls of a terminal: command -> size of the answer.
@@ -197,6 +195,9 @@ class ConsoleFile(File):
             raise host_error(error) from None
 
     def _terminal(self, task: Task, command: int, argument: int) -> int:
+        answer = jobctrl_ioctl(task, task.kernel.host_terminal, command, argument)
+        if answer is not None:
+            return answer
         fd = self.inode.fd
         size = _ASKING.get(command)
         if size is not None:
@@ -206,12 +207,9 @@ class ConsoleFile(File):
             if self.inode.saved_termios is None:
                 self.inode.saved_termios = fcntl.ioctl(fd, TCGETS, bytes(_TERMIOS_SIZE))
             fcntl.ioctl(fd, command, settings)
-        elif command in (TIOCGPGRP, TIOCGSID):
-            group = task.group
-            put_user(task, argument, group.pgid if command == TIOCGPGRP else group.sid, 4)
         elif command in (TCSBRK, TCFLSH):
             fcntl.ioctl(fd, command, argument & 0xFFFFFFFF)
-        elif command not in (TIOCSPGRP, TCXONC):
+        elif command != TCXONC:
             raise KernelError(Errno.ENOTTY)
         return 0
 

@@ -108,6 +108,13 @@ class DentryRing:
         self.ring.pop(dentry, None)
 
 
+def follow_mount(dentry: Dentry) -> Dentry:
+    """The root of what is mounted here, the topmost one; the place itself without any."""
+    while dentry.mounted is not None:
+        dentry = dentry.mounted
+    return dentry
+
+
 def follow_up(dentry: Dentry) -> Dentry | None:
     """The directory above, across mounts; None at the very top."""
     while dentry.parent is None:

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 from youcpu.abi.errno import Errno
 from youcpu.abi.fcntl import SEEK_DATA, SEEK_END, SEEK_SET
 from youcpu.abi.poll import POLLERR, POLLIN, POLLPRI, POLLRDNORM
+from youcpu.kernel.cred import CAP_SYSLOG
 from youcpu.kernel.errors import Blocked, KernelError
 from youcpu.kernel.printk import DEFAULT_MESSAGE_LOGLEVEL, LINE_MAX, LOG_USER
 from youcpu.kernel.vfs.file import File
+from youcpu.kernel.vfs.inode import Inode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from youcpu.kernel.printk import Printk
+    from youcpu.kernel.task import Task
     from youcpu.kernel.vfs.dcache import Dentry
     from youcpu.kernel.wait import WaitQueue
 
@@ -96,6 +99,20 @@ class KmsgDevice(File):
             return 0
         lost = POLLERR | POLLPRI if entry.sequence != self.sequence else 0
         return POLLIN | POLLRDNORM | lost
+
+
+class ProcKmsgInode(Inode):
+    """/proc/kmsg. Opening it takes CAP_SYSLOG."""
+
+    __slots__ = ()
+
+    def open(self, dentry: Dentry, flags: int, task: Task) -> File:
+        if not task.cred.capable(CAP_SYSLOG):
+            raise KernelError(Errno.EPERM)
+        return ProcKmsg(dentry, flags)
+
+    def setattr(self, **changes: int | None) -> None:
+        raise KernelError(Errno.EPERM)
 
 
 class ProcKmsg(File):

@@ -9,7 +9,7 @@ from youcpu.abi.errno import Errno
 from youcpu.abi.socket import SOCK_DGRAM, SOCK_STREAM
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.net.ports import Ports
-from youcpu.kernel.vfs.dcache import Dentry, DentryRing, d_path
+from youcpu.kernel.vfs.dcache import Dentry, DentryRing, d_path, follow_mount
 from youcpu.kernel.vfs.hostfs import HostFdPool, HostTree, StrictHostTree
 from youcpu.kernel.vfs.kmem import KernelMemory
 from youcpu.kernel.vfs.super import (
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from youcpu.kernel.vfs.file import File
     from youcpu.kernel.vfs.hostrw import RwFs
     from youcpu.kernel.vfs.inode import Inode
+    from youcpu.kernel.vfs.procfs import ProcFs
+    from youcpu.kernel.vfs.sysfs import SysFs
     from youcpu.kernel.vfs.tmpfs import TmpFs
 
 
@@ -95,7 +97,7 @@ class Vfs:
         #: The console of a booted machine.
         self.console_tty: Tty | None = None
         #: Those that mount(2) gives by name; each is there once.
-        self.file_systems: dict[bytes, SuperBlock] = {}
+        self.file_systems: dict[bytes, ProcFs | DevFs | SysFs] = {}
         self.devices: DevFs
         #: Somebody has an inotify watch: events must be told.
         self.watched = False
@@ -106,12 +108,16 @@ class Vfs:
         #: TCP's and UDP's, by the type of their sockets.
         self.ports = {kind: Ports() for kind in (SOCK_STREAM, SOCK_DGRAM)}
         self._cookie = 0
+        self._anonymous_devices = 40
+        #: The tree is init's, who may mount and unmount.
+        self.booting = False
 
     def mount_all(self, options: MountOptions) -> None:
         """The whole tree: overlay, /proc, /dev, /dev/shm, /sys, --rw directories."""
         from youcpu.kernel.vfs.devtmpfs import DevFs
         from youcpu.kernel.vfs.overlay import OverlayFs
         from youcpu.kernel.vfs.procfs import ProcFs
+        from youcpu.kernel.vfs.sysfs import SysFs
         from youcpu.kernel.vfs.tmpfs import TmpFs
 
         kernel = self.kernel
@@ -123,8 +129,10 @@ class Vfs:
         self.mounts.append(Mount(1, self.root, overlay, b"overlay", b"overlay"))
         proc = ProcFs(kernel)
         self.devices = dev = DevFs(kernel)
-        self.file_systems = {b"proc": proc, b"devtmpfs": dev}
         if options.booting:
+            self.booting = True
+            sysfs = SysFs(kernel, self.next_device())
+            self.file_systems = {b"proc": proc, b"devtmpfs": dev, b"sysfs": sysfs}
             self.memfd_fs = TmpFs(kernel, "tmpfs", 1)
             dev.add_console()
             self._default_initramfs()
@@ -200,11 +208,24 @@ class Vfs:
         options: bytes = b"rw,relatime",
     ) -> None:
         """Put a file system over a directory; one that is missing is made in the overlay."""
-        place = self.mount_point(path)
+        self.mount_over(self.mount_point(path), inode, sb, source, kind, options)
+
+    def mount_over(
+        self, place: Dentry, inode: Inode, sb: SuperBlock, source: bytes, kind: bytes,
+        options: bytes,
+    ) -> None:  # fmt: skip
+        """Put a file system over a place."""
         root = Dentry(b"", inode)
         root.covers = place
         place.mounted = root
-        self.mounts.append(Mount(len(self.mounts) + 1, root, sb, source, kind, options))
+        self.ring.touch(place)
+        number = max(mount.number for mount in self.mounts) + 1
+        self.mounts.append(Mount(number, root, sb, source, kind, options))
+
+    def next_device(self) -> int:
+        """st_dev of one more file system that has no device: get_anon_bdev()."""
+        self._anonymous_devices += 1
+        return os.makedev(0, self._anonymous_devices)
 
     def mount_point(self, path: bytes) -> Dentry:
         """The directory at an absolute path without links, made where it is missing."""
@@ -221,7 +242,7 @@ class Vfs:
                 except KernelError:
                     inode = place.inode.create(name, 0o40755, Credentials.of(0, 0))
                 known = place.add(name, inode)
-            place = known.mounted or known
+            place = follow_mount(known)
         return place
 
     def standard_file(self, fd: int) -> File | None:

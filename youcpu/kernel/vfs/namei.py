@@ -14,7 +14,7 @@ from youcpu.abi.fcntl import (
     RESOLVE_NO_XDEV,
 )
 from youcpu.kernel.errors import KernelError
-from youcpu.kernel.vfs.dcache import Dentry, follow_up
+from youcpu.kernel.vfs.dcache import Dentry, follow_mount, follow_up
 from youcpu.kernel.vfs.inode import MAY_EXEC, NAME_MAX
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def lookup_one(task: Task, directory: Dentry, name: bytes) -> Dentry:
     # Other kinds than directories are looked up anew: the host may have changed them.
     if dentry is not None and (dentry.inode.is_dir or task.kernel.vfs.snapshot is not None):
         if dentry.mounted is not None:
-            return dentry.mounted
+            return follow_mount(dentry)
         if not dentry.inode.sb.revalidate:
             return dentry
     if len(name) > NAME_MAX:
@@ -212,7 +212,7 @@ def lookup_one(task: Task, directory: Dentry, name: bytes) -> Dentry:
     if dentry is None or dentry.inode is not inode:
         dentry = directory.add(name, inode)
         task.kernel.vfs.ring.touch(dentry)
-    return dentry.mounted or dentry
+    return follow_mount(dentry)
 
 
 def path_lookup(

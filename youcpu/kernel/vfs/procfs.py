@@ -217,7 +217,7 @@ class ProcRoot(ProcDir):
         """Directory of a process. Raises ENOENT."""
         from youcpu.kernel.vfs.procfs_pid import PidDir
 
-        task = self.sb.kernel.tasks.get(pid)
+        task = proc_task(self.sb.kernel, pid)
         if task is None:
             self._processes.pop(pid, None)
             raise KernelError(Errno.ENOENT)
@@ -228,6 +228,14 @@ class ProcRoot(ProcDir):
 
     def iterate(self) -> Iterator[DirEntry]:
         yield from super().iterate()
-        for pid, task in sorted(self.sb.kernel.tasks.items()):
-            if task.tgid == pid:
+        for pid in sorted(self.sb.kernel.groups):
+            if proc_task(self.sb.kernel, pid) is not None:
                 yield DirEntry(b"%d" % pid, self.process(pid).ino, 4)
+
+
+def proc_task(kernel: Kernel, pid: int) -> Task | None:
+    """Who has that id: a thread that lives, one of the kernel, or a process's dead first one."""
+    found = kernel.find_task(pid)
+    if found is None and pid in kernel.groups:
+        found = kernel.groups[pid].dead_leader
+    return found

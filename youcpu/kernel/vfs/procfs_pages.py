@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from youcpu.abi.errno import Errno
 from youcpu.hardware.paging import PTE_D
+from youcpu.kernel.errors import KernelError
 from youcpu.kernel.mm.frame_report import of_file
 from youcpu.kernel.mm.page_table import entry_frame
 from youcpu.kernel.mm.vm_area import (
@@ -73,6 +75,8 @@ def _lines(found: dict[str, float]) -> str:
 
 def smaps(task: Task) -> bytes:
     """/proc/PID/smaps."""
+    if task.mm is None:
+        return b""
     parts = []
     for area in task.mm.vm_areas():
         sizes = {"Size": float(area.size), "KernelPageSize": 4096.0, "MMUPageSize": 4096.0}
@@ -85,6 +89,8 @@ def smaps(task: Task) -> bytes:
 
 def smaps_rollup(task: Task) -> bytes:
     """/proc/PID/smaps_rollup: the sum of all areas."""
+    if task.mm is None:
+        raise KernelError(Errno.ESRCH)
     total: dict[str, float] = dict.fromkeys(_FIELDS, 0)
     areas = list(task.mm.vm_areas())
     for area in areas:

@@ -17,6 +17,8 @@ from youcpu.kernel.vfs.procfs_pagemap import PagemapInode
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
+    from youcpu.kernel.vfs.file import File
+    from youcpu.kernel.vfs.namei import FsStruct
     from youcpu.kernel.vfs.super import SuperBlock
 
 
@@ -40,6 +42,8 @@ class PidDir(ProcDir):
             self.file(name, content, task, mode)
         for name, (mode, content) in procfs_pages.FILES.items():
             self.file(name, content, task, mode)
+        if thread:
+            self.file(b"stat", procfs_status.thread_stat, task)
         self.makers[b"mem"] = (8, lambda: ProcMemInode(sb, task))
         self.makers[b"pagemap"] = (8, lambda: PagemapInode(sb, task))
         for name, (content, writer) in procfs_status.WRITABLE.items():
@@ -49,6 +53,12 @@ class PidDir(ProcDir):
         """The owner follows the credentials."""
         self.uid, self.gid = self.task.cred.euid, self.task.cred.egid
         return self
+
+
+def proc_threads(task: Task) -> list[Task]:
+    """All threads of a process, its dead first one too."""
+    dead = task.group.dead_leader
+    return [dead, *task.group.threads] if dead is not None else task.group.threads
 
 
 class TaskDir(ProcDir):
@@ -61,7 +71,7 @@ class TaskDir(ProcDir):
         self.task = task
 
     def lookup(self, name: bytes) -> Inode:
-        for thread in self.task.group.threads:
+        for thread in proc_threads(self.task):
             if b"%d" % thread.pid == name:
                 inode = self._made.get(name)
                 if not isinstance(inode, PidDir) or inode.task is not thread:
@@ -71,7 +81,7 @@ class TaskDir(ProcDir):
         raise KernelError(Errno.ENOENT)
 
     def iterate(self) -> Iterator[DirEntry]:
-        for thread in self.task.group.threads:
+        for thread in proc_threads(self.task):
             name = b"%d" % thread.pid
             yield DirEntry(name, self.lookup(name).ino, 4)
 
@@ -82,20 +92,27 @@ def shown(dentry: Dentry, task: Task) -> bytes:
     return path + b" (deleted)" if dentry.deleted else path
 
 
+def _fs(target: Task) -> FsStruct:
+    """Where a task is. Raises ENOENT: a zombie is nowhere."""
+    if target.exited:
+        raise KernelError(Errno.ENOENT)
+    return target.fs
+
+
 def _shown_cwd(task: Task, target: Task) -> bytes:
-    return shown(target.fs.cwd, task)
+    return shown(_fs(target).cwd, task)
 
 
 def _follow_cwd(task: Task, target: Task) -> Dentry:
-    return target.fs.cwd
+    return _fs(target).cwd
 
 
 def _shown_root(task: Task, target: Task) -> bytes:
-    return shown(target.fs.root, task)
+    return shown(_fs(target).root, task)
 
 
 def _follow_root(task: Task, target: Task) -> Dentry:
-    return target.fs.root
+    return _fs(target).root
 
 
 def _follow_exe(task: Task, target: Task) -> Dentry:
@@ -109,6 +126,11 @@ def _shown_exe(task: Task, target: Task) -> bytes:
     return shown(_follow_exe(task, target), task)
 
 
+def open_files(task: Task) -> dict[int, File]:
+    """Descriptors of a task; a zombie has none."""
+    return {} if task.exited else task.files.files
+
+
 class FdDir(ProcDir):
     """/proc/PID/fd: a magic link an open descriptor."""
 
@@ -119,7 +141,7 @@ class FdDir(ProcDir):
         self.task = task
 
     def lookup(self, name: bytes) -> Inode:
-        if not name.isdigit() or len(name) > 9 or int(name) not in self.task.files.files:
+        if not name.isdigit() or len(name) > 9 or int(name) not in open_files(self.task):
             raise KernelError(Errno.ENOENT)
         fd = int(name)
         link = ProcLink(self.sb, self._text, self._follow, fd, self._mode(fd))
@@ -134,13 +156,13 @@ class FdDir(ProcDir):
         return shown(self.task.files.get(fd).dentry, task)
 
     def _follow(self, task: Task, fd: int) -> Dentry:
-        file = self.task.files.files.get(fd)
+        file = open_files(self.task).get(fd)
         if file is None:
             raise KernelError(Errno.ENOENT)
         return file.dentry
 
     def iterate(self) -> Iterator[DirEntry]:
-        for fd in self.task.files:
+        for fd in sorted(open_files(self.task)):
             yield DirEntry(b"%d" % fd, self.sb.new_ino(), 10)
 
 
@@ -154,7 +176,7 @@ class FdInfoDir(ProcDir):
         self.task = task
 
     def lookup(self, name: bytes) -> Inode:
-        if not name.isdigit() or len(name) > 9 or int(name) not in self.task.files.files:
+        if not name.isdigit() or len(name) > 9 or int(name) not in open_files(self.task):
             raise KernelError(Errno.ENOENT)
         info = ProcFile(self.sb, self._text, int(name), 0o400)
         self.adopt(info)
@@ -168,5 +190,5 @@ class FdInfoDir(ProcDir):
         return text.encode()
 
     def iterate(self) -> Iterator[DirEntry]:
-        for fd in self.task.files:
+        for fd in sorted(open_files(self.task)):
             yield DirEntry(b"%d" % fd, self.sb.new_ino(), 8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from youcpu.kernel.vfs.kmsg import ProcKmsgInode
 from youcpu.kernel.vfs.procfs import ProcDir
 from youcpu.kernel.vfs.procfs_ipc import SYSCTLS, sysvipc
 
@@ -27,7 +28,7 @@ _CPU_FLAGS = (
 def add_system_files(root: ProcDir, kernel: Kernel) -> None:
     """All files of /proc that belong to no process."""
     contents: dict[bytes, Callable[[Kernel], bytes]] = {
-        b"cmdline": lambda k: b"BOOT_IMAGE=youcpu\n",
+        b"cmdline": lambda k: k.command_line + b"\n",
         b"cpuinfo": cpuinfo,
         b"devices": lambda k: (
             b"Character devices:\n  1 mem\n  5 /dev/tty\n136 pts\n\nBlock devices:\n"
@@ -42,6 +43,7 @@ def add_system_files(root: ProcDir, kernel: Kernel) -> None:
     }
     for name, content in contents.items():
         root.file(name, content, kernel)
+    root.makers[b"kmsg"] = (8, lambda: ProcKmsgInode(root.sb, root.sb.new_ino(), 0o100400))
     root.symlink_to(b"mounts", lambda task, _: b"self/mounts")
     root.directory(b"sys", lambda: sysctl_tree(root, kernel))
     root.directory(b"sysvipc", lambda: sysvipc(root, kernel))
@@ -92,20 +94,33 @@ def swaps(kernel: Kernel) -> bytes:
 
 def uptime(kernel: Kernel) -> bytes:
     """Seconds since power-on, and of idling."""
-    now = kernel.clock.monotonic_ns()
-    return f"{now // _NS}.{now % _NS // 10_000_000:02} 0.00\n".encode()
+    return f"{_hundredths(kernel.clock.monotonic_ns())} {_hundredths(_idle_ns(kernel))}\n".encode()
+
+
+def _hundredths(ns: int) -> str:
+    return f"{ns // _NS}.{ns % _NS // 10_000_000:02}"
+
+
+def _idle_ns(kernel: Kernel) -> int:
+    return kernel.scheduler.load.idle_ns
+
+
+def _running(kernel: Kernel) -> int:
+    return max(1, sum(1 for task in kernel.tasks.values() if task.state == "R"))
 
 
 def loadavg(kernel: Kernel) -> bytes:
-    """One program runs."""
-    running = sum(1 for task in kernel.tasks.values() if task.state == "R")
-    last = max(kernel.tasks, default=1)
-    return f"0.00 0.00 0.00 {max(running, 1)}/{max(len(kernel.tasks), 1)} {last}\n".encode()
+    """Averages, runnable and all threads, the last PID."""
+    running = _running(kernel)
+    load = kernel.scheduler.load
+    load.advance(kernel.clock.monotonic_ns(), running)
+    threads = len(kernel.tasks) + len(kernel.kernel_threads)
+    return f"{load.text()} {running}/{threads} {kernel.last_pid}\n".encode()
 
 
 def version(kernel: Kernel) -> bytes:
     """The banner."""
-    return b"Linux version " + _release(kernel) + b" (youcpu) #1 SMP PREEMPT_DYNAMIC\n"
+    return kernel.banner()
 
 
 def _release(kernel: Kernel) -> bytes:
@@ -115,12 +130,12 @@ def _release(kernel: Kernel) -> bytes:
 def stat(kernel: Kernel) -> bytes:
     """CPU time in ticks of 10 ms, and the time of power-on."""
     now = kernel.clock.monotonic_ns()
-    ticks = now // 10_000_000
+    idle = _idle_ns(kernel)
     boot = (kernel.clock.realtime_ns() - now) // _NS
-    times = f"{ticks} 0 0 0 0 0 0 0 0 0"
+    times = f"{(now - idle) // 10_000_000} 0 0 {idle // 10_000_000} 0 0 0 0 0 0"
     return (
-        f"cpu  {times}\ncpu0 {times}\nintr 0\nctxt 0\nbtime {boot}\n"
-        f"processes {len(kernel.tasks)}\nprocs_running 1\nprocs_blocked 0\n"
+        f"cpu  {times}\ncpu0 {times}\nintr 0\nctxt {kernel.scheduler.switches}\nbtime {boot}\n"
+        f"processes {kernel.total_forks}\nprocs_running {_running(kernel)}\nprocs_blocked 0\n"
     ).encode()
 
 

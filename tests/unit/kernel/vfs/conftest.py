@@ -20,8 +20,12 @@ from youcpu.kernel.mm.mmap import mmap_region
 from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user
 from youcpu.kernel.mm.vm_area import VM_MAYREAD, VM_MAYWRITE, VM_READ, VM_WRITE
 from youcpu.kernel.rlimit import Rlimits
+from youcpu.kernel.sched.loadavg import LoadAverage
+from youcpu.kernel.signal import Pending, SignalHandlers
 from youcpu.kernel.syscalls.table import SYSCALLS
+from youcpu.kernel.task import SchedEntity
 from youcpu.kernel.timer import TimerQueue
+from youcpu.kernel.tty.job_control import Terminal
 from youcpu.kernel.vfs.fdtable import FdTable
 from youcpu.kernel.vfs.mount import MountOptions, Vfs
 from youcpu.kernel.vfs.namei import FsStruct
@@ -50,6 +54,18 @@ class FakeKernel:
         self.timers = TimerQueue(self.clock)  # type: ignore[arg-type]
         self.hostname, self.domainname = b"youcpu", b"(none)"
         self.groups: dict[int, Any] = {}
+        self.host_terminal = Terminal()
+        self.kernel_threads: dict[int, Any] = {}
+        self.last_pid, self.total_forks, self.command_line = 1, 1, b"BOOT_IMAGE=youcpu"
+        self.scheduler = SimpleNamespace(
+            load=LoadAverage(0), switches=0, cpu_time=lambda task: self.now
+        )
+
+    def find_task(self, pid: int) -> Any:
+        return self.tasks.get(pid)
+
+    def banner(self) -> bytes:
+        return b"Linux version 6.18.0-test\n"
 
     def send_signal(self, task: Any, signo: int) -> None:
         self.signals.append((task.pid, signo))
@@ -75,6 +91,17 @@ class Machine:
             pgid=1,
             sid=1,
             parent=None,
+            kernel_thread=False,
+            did_exec=True,
+            dead_leader=None,
+            leader_cred=Credentials.of(uid, uid),
+            exit_signal=17,
+            cpu_time=lambda: 0,
+            children_cpu_ns=0,
+            major_faults=0,
+            children_minor_faults=0,
+            children_major_faults=0,
+            pending=Pending(),
             start_ns=0,
             minor_faults=0,
             tty=None,
@@ -94,6 +121,11 @@ class Machine:
             state="R",
             nice=0,
             blocked=0,
+            exited=False,
+            no_new_privs=False,
+            pending=Pending(),
+            sighand=SignalHandlers(),
+            sched=SchedEntity(),
             restore_mask=None,
             set_blocked=lambda mask: setattr(self.task, "blocked", mask),
         )

@@ -53,7 +53,12 @@ def test_terminal_is_asked_but_never_typed_into(machine) -> None:  # type: ignor
     assert machine.call("ioctl", fd, 0x5401, machine.buffer) == 0  # TCGETS
     settings = machine.get(36)
     assert machine.call("ioctl", fd, 0x5412, b"x") == -Errno.ENOTTY  # TIOCSTI
-    assert machine.call("ioctl", fd, 0x540E, 0) == -Errno.ENOTTY  # TIOCSCTTY
+    assert machine.call("ioctl", fd, 0x540F, machine.buffer) == -Errno.ENOTTY  # TIOCGPGRP
+    assert machine.call("ioctl", fd, 0x540E, 0) == 0  # TIOCSCTTY: of the machine, not of the host
+    assert machine.call("ioctl", fd, 0x540F, machine.buffer) == 0
+    assert machine.get(4) == (1).to_bytes(4, "little")
+    other = machine.put((77).to_bytes(4, "little"))
+    assert machine.call("ioctl", fd, 0x5410, other) == -Errno.ESRCH  # TIOCSPGRP
     changed = settings[:12] + bytes(4) + settings[16:]
     assert machine.call("ioctl", fd, 0x5402, changed) == 0
     machine.kernel.vfs.restore_terminals()

@@ -1,0 +1,30 @@
+"""The options of `youcpu boot`: those of all boots, then those of one kind."""
+
+from __future__ import annotations
+
+from youcpu.commands._boot.linux import LINUX_OPTIONS
+from youcpu.options import Option
+
+SHARED_OPTIONS = [
+    Option("--stop-at", "Stop where STAGE begins.", "STAGE"),
+    Option("--memory", "RAM of the machine (64M; 256M for --kernel).", "SIZE"),
+    Option("--epoch", "Unix time at power-on.", "SECONDS"),
+    Option("--max-insns", "End after so many instructions, exit code 125.", "N"),
+    Option("--timeout", "End after so many seconds, exit code 125.", "SECONDS"),
+    Option("--json", "A document (docs/schema/boot.json); JSON Lines for --kernel."),
+    Option("-o --output", "Write the report of the stages to FILE (- is stdout).", "FILE"),
+    Option("-q --quiet", "No report: what the machine prints only."),
+    Option("--stages", "With --kernel: tell its stages on stderr."),
+]
+DEMONSTRATION_OPTIONS = [
+    Option("--explain", "What each stage is about, with its source."),
+    Option("--svg", "Draw the stages to FILE.", "FILE"),
+    Option("--walk", "Page walk of ADDR (hexadecimal) when the machine stands.", "ADDR", many=True),
+    Option("--rootfs", "DIR is the root that init runs in; stdin is its console.", "DIR"),
+    Option("--init", "Program to run as init, as init= does.", "PATH"),
+]
+LAST_OPTIONS = [
+    Option("--color", "auto, always or never.", "WHEN", choices="auto always never"),
+    Option("-h --help", "This help."),
+]
+OPTIONS = [*SHARED_OPTIONS, *DEMONSTRATION_OPTIONS, *LINUX_OPTIONS, *LAST_OPTIONS]

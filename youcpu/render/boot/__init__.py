@@ -1,0 +1,1 @@
+"""A boot's stages as text, as a document, as a picture."""
