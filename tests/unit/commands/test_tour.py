@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
@@ -37,24 +38,40 @@ NOT_SHOWN = {"tour", "completion", "initramfs"}
 
 
 class Tour:
-    """What one walk gave."""
+    """What one walk gave, and its page."""
 
-    def __init__(self) -> None:
-        with Guide(color=True) as guide:
-            self.document = tour_document(list(CHAPTERS), guide, 0, quiz=False, solve=True)
-        self.unexpected = guide.unexpected
-        self.directory = guide.directory
+    def __init__(self, walked: dict[str, Any]) -> None:
+        self.document = walked["document"]
+        self.unexpected = walked["unexpected"]
+        self.directory = walked["directory"]
         self.page = page(self.document)
 
 
-@pytest.fixture(scope="module")
-def tour() -> Tour:
-    return Tour()
+def walk() -> dict[str, Any]:
+    with Guide(color=True) as guide:
+        document = tour_document(list(CHAPTERS), guide, 0, quiz=False, solve=True)
+    return {
+        "document": document,
+        "unexpected": guide.unexpected,
+        "directory": guide.directory,
+    }
 
 
-@pytest.mark.xdist_group("tour")
+@pytest.fixture(scope="session")
+def tour(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Tour:
+    """The walk is made by the first worker that asks; the others wait and read."""
+    if worker_id == "master":
+        return Tour(walk())
+    shared = tmp_path_factory.getbasetemp().parent / "tour.json"
+    with open(shared.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shared.exists():
+            shared.write_text(json.dumps(walk()))
+        return Tour(json.loads(shared.read_text()))
+
+
 class TestTour:
-    """In one worker: the walk is made once."""
+    """The walk through all chapters."""
 
     def test_every_command_ended_as_it_should(self, tour: Tour) -> None:
         assert tour.unexpected == []

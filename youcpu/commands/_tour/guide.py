@@ -164,12 +164,6 @@ class Guide:
         lines = self.run(line).plain.splitlines()
         return [json.loads(row) for row in lines if row.startswith("{")]
 
-    def has(self, name: str) -> bool:
-        """Whether youcpu has a command of this name."""
-        from youcpu.cli import command_names
-
-        return name in command_names()
-
     def system(self, *names: str) -> str:
         """The path of the first of these programs that this host has for x86-64. Raises Missing."""
         for name in names:

@@ -16,7 +16,9 @@ SELECTORS = (0x08, 0x10, 0x1B, 0x23, 0x2B, 0x33)
 def screens(guide: Guide) -> Iterator[Screen]:
     """From three bytes to the door of the kernel."""
     yield from _code()
-    yield from _doors(guide)
+    yield from _rings()
+    yield from _doors()
+    yield from _calls(guide)
 
 
 def _code() -> Iterator[Screen]:
@@ -49,7 +51,7 @@ def _code() -> Iterator[Screen]:
     )
 
 
-def _doors(guide: Guide) -> Iterator[Screen]:
+def _rings() -> Iterator[Screen]:
     yield Screen(
         "Ring 3",
         "With which registers does a program begin? Here the kernel got it ready and stopped "
@@ -69,6 +71,9 @@ def _doors(guide: Guide) -> Iterator[Screen]:
         "ports after all.",
         ("Intel SDM vol. 3A, 5.9", "Intel SDM vol. 1, 19.5 (I/O privilege)"),
     )
+
+
+def _doors() -> Iterator[Screen]:
     yield Screen(
         "Two doors to the kernel",
         "In ring 3 a program may compute, and touch its own memory. For all else it asks the "
@@ -99,6 +104,9 @@ def _doors(guide: Guide) -> Iterator[Screen]:
         "code.",
         ("Intel SDM vol. 2B, SYSCALL, SYSENTER", "AMD64 APM vol. 3, SYSENTER"),
     )
+
+
+def _calls(guide: Guide) -> Iterator[Screen]:
     yield Screen(
         "Which register holds what",
         "The arguments go in registers, by a convention of the kernel.",

@@ -18,8 +18,7 @@ def screens(guide: Guide) -> Iterator[Screen]:
     sh = guide.system("sh")
     yield from _family(sh)
     yield from _cows(guide)
-    if guide.has("boot"):
-        yield from _first(guide)
+    yield from _first()
 
 
 def _family(sh: str) -> Iterator[Screen]:
@@ -86,12 +85,12 @@ def _cows(guide: Guide) -> Iterator[Screen]:
     )
 
 
-def _first(guide: Guide) -> Iterator[Screen]:
+def _first() -> Iterator[Screen]:
     yield Screen(
         "How did we get here?",
         "The first process has no parent that could have forked it. From the CPU's first "
         "instruction to init, with a firmware, a boot loader and a kernel on an empty machine:",
-        (Shown("youcpu boot --svg boot.svg", 60, (0,), "boot.svg"),),
+        (Shown("youcpu boot --svg boot.svg", 110, (0,), "boot.svg"),),
         "The CPU begins in real mode. The loader turns on PAE, long mode and paging; the kernel "
         "looks for init, first /init of an initramfs, then where `init=` says, /sbin/init, "
         "/etc/init, /bin/init, /bin/sh. Signals whose default action would end PID 1 are dropped, "

@@ -18,6 +18,11 @@ def loop(count: int) -> str:
 def screens(guide: Guide) -> Iterator[Screen]:
     """From two loops to the policies of real kernels."""
     guide.system("sh")
+    yield from _preemption()
+    yield from _policies()
+
+
+def _preemption() -> Iterator[Screen]:
     yield Screen(
         "Two programs, one CPU",
         "Two shells count, each as fast as it can. Neither ever says that another may go on. The "
@@ -46,6 +51,9 @@ def screens(guide: Guide) -> Iterator[Screen]:
         "one program that never yields stops all.",
         ("sched_yield(2)",),
     )
+
+
+def _policies() -> Iterator[Screen]:
     yield Screen(
         "How long is a slice?",
         "A target latency says within which time each program should have had its turn: here 6 ms "
