@@ -1,4 +1,4 @@
-"""A program instruction by instruction: fetch, execute, what changed; and back.
+"""Fetch, execute: a program step by step, forwards and back.
 
 Stage: cpu
 """

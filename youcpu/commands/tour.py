@@ -1,4 +1,4 @@
-"""The article in six chapters on this machine's programs, and a quiz.
+"""The article in six chapters, on the programs of this machine.
 
 Stage: learn
 """
