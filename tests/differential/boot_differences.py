@@ -93,8 +93,6 @@ GUEST_REWRITES = (
     ("INT n without the right", "exceptions", r"^(int 0x\w+: signal 11 .* err) \w+", r"\1"),
     # Unicorn touches the memory before it asks whether the port may be read.
     ("INS checks memory first", "exceptions", r"^insb: .*", "insb"),
-    # Unicorn's QEMU 5.0 takes it for no instruction; all others raise #GP(0) in ring 3.
-    ("RDPMC", "exceptions", r"^rdpmc: .*", "rdpmc"),
     # Intel SDM vol. 3, 18.3.1.1: a fault's frame has RF set. QEMU 7.2's TCG leaves it clear.
     ("RF in a fault's frame", ".*", r" rf [01]$", ""),
     # QEMU 7.2 traps once more before the first round of a REP; CPUs do not.

@@ -72,13 +72,16 @@ def qemu(shared: Shared, initrd: Path) -> Boot:
 def board(shared: Shared, initrd: Path) -> Boot:
     from board_boot import board_boot
 
-    boot = shared.once("board", lambda: pickle.dumps(board_boot(initrd, typed=list(TYPED))))
+    # QEMU's machine is restarted, ours switched off; a panic in test_broken_kernels restarts ours.
+    typed = [TYPED[0], (b"typed 42", b"poweroff -f\n")]
+    boot = shared.once("board", lambda: pickle.dumps(board_boot(initrd, typed=typed)))
     return pickle.loads(boot)  # type: ignore[no-any-return]
 
 
-def test_both_end_by_the_reset(qemu: Boot, board: Boot) -> None:
-    assert (qemu.ended, board.ended) == ("exit", "exit")
-    assert "reboot: Restarting system" in board.text
+def test_both_end_as_they_were_told(qemu: Boot, board: Boot) -> None:
+    assert (qemu.ended, board.ended) == ("exit", "halted")
+    assert "reboot: Restarting system" in qemu.text
+    assert board.text.endswith("reboot: System halted\n")
 
 
 def test_the_kernel_says_the_same(qemu: Boot, board: Boot) -> None:
@@ -124,6 +127,25 @@ def test_two_boots_are_the_same_byte_for_byte(
 
     until = None if request.config.getoption("--long") else b"--- 06-"
     again = board_boot(initrd, typed=list(TYPED), until=until)
+    whole = board.console
+    if until is None:
+        assert again.ended == "exit"
+        again.console = again.console[: again.console.rfind(b"exit\r\n")]
     assert len(again.console) > 15000
-    assert board.console.startswith(again.console)
-    assert until is not None or again == board
+    assert whole.startswith(again.console)
+
+
+@pytest.mark.parametrize("kind", ["gzip", "xz", "zstd", "none"])
+def test_linux_unpacks_what_we_pack(
+    kind: str, youcpu: Run, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """A dynamically linked program as /init, in each compression, under QEMU."""
+    if not request.config.getoption("--long"):
+        pytest.skip("each wants a whole boot: --long")
+    path = tmp_path / "initrd"
+    assert youcpu("initramfs", "-o", str(path), "--compress", kind, "/bin/ls").returncode == 0
+    boot = qemu_boot(path)
+    assert boot.ended == "exit"
+    after = boot.text.split("Run /init as init process\n")[1]
+    # The kernel gives its init the words of the command line that it does not know itself.
+    assert "/init: cannot access 'nokaslr': No such file or directory\n" in after

@@ -122,7 +122,7 @@ class Snapshot:
                 self._registers = int(about["registers"])
                 self._board = dict(about["board"])
                 self.description = dict(about["description"])
-            except (ValueError, TypeError, KeyError, RecursionError):
+            except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
                 raise SnapshotError("damaged: its description makes no sense") from None
             self._start = len(head) + size
         if not 0 < self.memory <= MOST_MEMORY or self.memory % _PAGE:
@@ -161,7 +161,7 @@ class Snapshot:
         _sanitize(board)
         try:
             board.load(self._board)
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             raise SnapshotError("damaged: the state of its devices makes no sense") from None
         # What the registers do not hold of what a loader did.
         board.silicon.enable_caches()

@@ -109,10 +109,14 @@ def _go(parsed: Parsed, board: Board, linux: LinuxRun, console: Console, limits:
     if parsed.flag("save"):
         _save(parsed, board, linux)
     board.close()
-    code = 130 if linux.interrupted else _EXIT_CODES.get(event.outcome, 0)
+    # With panic=N the kernel restarts the machine and does not say its last line.
+    panicked = event.outcome == "panic" or b"\nKernel panic - not syncing" in console.recent
+    panicked |= b"] Kernel panic - not syncing" in console.recent
+    code = _EXIT_CODES.get("panic" if panicked else event.outcome, 0)
+    code = 130 if linux.interrupted else code
     if not parsed.flag("quiet") or code not in (0, 130):
         complain(NAME, event.message)
-    if event.outcome == "panic" and parsed.flag("kernel"):
+    if panicked and parsed.flag("kernel"):
         _explain_init(parsed)
     return code
 
@@ -124,7 +128,7 @@ def _explain_init(parsed: Parsed) -> None:
 
     command_line = os.fsencode(parsed.value("append") or "")
     path = parsed.value("initrd")
-    initrd = _read_initrd(parsed, _MOST_MEMORY)
+    initrd = _read_initrd(parsed, os.path.getsize(path) if path else 0)
     for remark in initrd_remarks(initrd, command_line):
         complain(NAME, f"{path}: {remark}" if path else remark)
 

@@ -196,6 +196,8 @@ class KeyboardController:
         for key in _STATE:
             setattr(self, key, int(state[key]))
         self.queue = deque((int(byte), bool(aux)) for byte, aux in state["queue"])
+        if any(not 0 <= byte < 256 for byte, _ in self.queue):
+            raise ValueError("codes that are no bytes")
 
 
 _STATE = (

@@ -244,7 +244,11 @@ class PicPair:
         """What `save` gave."""
         for name, chip in (("master", self.master), ("slave", self.slave)):
             for key, value in zip(_STATE, state[name], strict=True):
+                if not 0 <= int(value) < 256:
+                    raise ValueError("a register that holds no byte")
                 setattr(chip, key, int(value))
+            if chip.lowest > 7 or chip.step > 4:
+                raise ValueError("a state that no 8259 has")
         self._settle()
 
 

@@ -276,4 +276,8 @@ class Pit:
         for counter, values in zip(self.counters, state["counters"], strict=True):
             for key, value in zip(_STATE, values, strict=True):
                 setattr(counter, key, int(value))
+            if not 0 < counter.reload <= 0x10000 or not 0 <= counter.next_reload <= 0x10000:
+                raise ValueError("a count that no counter holds")
+            if not 0 <= counter.mode <= 5 or counter.gate not in (0, 1):
+                raise ValueError("a mode that no counter has")
         self.speaker, self._told = int(state["speaker"]), int(state["told"])

@@ -18,6 +18,8 @@ PORTS = (0x70, 0x71)
 IRQ = 8
 NS = 1_000_000_000
 CENTURY = 0x32
+#: The first nanosecond of the year 10000.
+_LAST_YEAR = 253_402_300_800 * NS
 A, B, C, D = 0xA, 0xB, 0xC, 0xD
 B_SET, B_PIE, B_AIE, B_UIE, B_BINARY, B_24H = 0x80, 0x40, 0x20, 0x10, 4, 2
 C_IRQF, C_PF, C_AF, C_UF = 0x80, 0x40, 0x20, 0x10
@@ -210,3 +212,5 @@ class Rtc:
             raise ValueError("CMOS of another size")
         self.cmos, self.index = cmos, int(state["index"]) & 0x7F
         self.offset_ns, self._seen = int(state["offset_ns"]), int(state["seen"])
+        if not 0 <= self.offset_ns < _LAST_YEAR or not 0 <= self._seen < _LAST_YEAR:
+            raise ValueError("a time that no clock shows")

@@ -240,4 +240,6 @@ class Uart:
         """What `save` gave."""
         for key in _STATE:
             setattr(self, key, int(state[key]))
-        self.received = deque(int(byte) for byte in state["received"])
+        self.received = deque(bytes(state["received"]))
+        if len(self.received) > FIFO_SIZE or not 0 <= self.divisor <= 0xFFFF:
+            raise ValueError("a state that no UART has")
