@@ -30,7 +30,7 @@ CASES: dict[str, tuple[int, tuple[str, ...]]] = {
     "syscalls-pattern": (0, ("syscalls", "*stat*")),
     "syscalls-json": (0, ("syscalls", "--json", "clone", "io_setup", "afs_syscall")),
 }
-EXAMPLE = re.compile(r"^```console\n\$ youcpu ((?:syscalls) .*)\n((?:.*\n)*?)```$", re.M)
+EXAMPLE = re.compile(r"^```console\n\$ youcpu ((?:syscalls|tour) .*)\n((?:.*\n)*?)```$", re.M)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -74,3 +74,14 @@ def test_readme_examples(youcpu: Run, pytestconfig: pytest.Config) -> None:
             readme.write_text(text)
         else:
             assert output == real, line
+
+
+def test_readme_shows_the_front_page(youcpu: Run, pytestconfig: pytest.Config) -> None:
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    (shown,) = re.findall(r"^```console\n\$ youcpu\n((?:.*\n)*?)```$", text, re.MULTILINE)
+    real = youcpu().stdout.decode()
+    if pytestconfig.getoption("--update-golden"):
+        readme.write_text(text.replace(f"$ youcpu\n{shown}```", f"$ youcpu\n{real}```"))
+    else:
+        assert shown == real
