@@ -9,17 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from youcpu.formats.errors import FormatError
 from youcpu.hardware.descriptors import GateDescriptor, SegmentDescriptor
 from youcpu.record import record
 
 if TYPE_CHECKING:
+    from youcpu.formats.kernel_symbols import KernelSymbols
     from youcpu.formats.memory_image import SegmentRegister
     from youcpu.hardware.cpu import Cpu
     from youcpu.stopped_machine import StoppedMachine
 
 Read = Callable[[int, int], bytes | None]
 GATES, MAX_DESCRIPTORS = 256, 8192
-TSS64_SIZE, TSS32_SIZE = 104, 104
+#: A kernel is moved by multiples of this (CONFIG_PHYSICAL_ALIGN, 2 MiB on x86-64).
+_SLIDE_UNIT = 1 << 20
+_PAGE_FAULT = 14
+_LARGEST_SYMBOLS = 1 << 30
 
 
 @record(frozen=True)
@@ -194,8 +199,10 @@ def tables_of_kernel() -> CpuTables:
     return tables_of_cpu("youcpu's kernel", cpu, lambda address: names.get(address, ""))
 
 
-def tables_of_dump(machine: StoppedMachine, cpu: int) -> CpuTables:
-    """Of a CPU that a dump's note tells of. Raises NoTables."""
+def tables_of_dump(
+    machine: StoppedMachine, cpu: int, symbols: KernelSymbols | None = None
+) -> CpuTables:
+    """Of a CPU that a dump's note tells of; `symbols` of its kernel. Raises NoTables."""
     from youcpu.formats.core_dump import EM_386
     from youcpu.hardware.paging_walk import walk
     from youcpu.stopped_machine import NoTables, Overrides
@@ -226,6 +233,41 @@ def tables_of_dump(machine: StoppedMachine, cpu: int) -> CpuTables:
         segments["tr"],
         segments["ldt"],
         read,
-        lambda _address: "",
+        _namer(symbols, segments["idt"].base, read, image.machine != EM_386),
         None,
     )
+
+
+def read_symbols(path: str) -> KernelSymbols:
+    """A System.map, or a vmlinux with its symbol table. Raises OSError, FormatError."""
+    from youcpu.formats.kernel_symbols import elf_kernel_symbols
+    from youcpu.formats.system_map import parse_system_map
+
+    with open(path, "rb") as file:
+        data = file.read(_LARGEST_SYMBOLS + 1)
+    if len(data) > _LARGEST_SYMBOLS:
+        raise FormatError(0, f"more than {_LARGEST_SYMBOLS >> 20} MiB")
+    return elf_kernel_symbols(data) if data[:4] == b"\x7fELF" else parse_system_map(data)
+
+
+def _namer(symbols: KernelSymbols | None, idt: int, read: Read, wide: bool) -> Callable[[int], str]:
+    """Names of handlers. Where the kernel was moved (KASLR), the gate of #PF tells how far."""
+    from youcpu.abi.x86_vectors import VECTORS
+
+    if symbols is None:
+        return lambda _address: ""
+    size = 16 if wide else 8
+    raw = read(idt + _PAGE_FAULT * size, size)
+    linked = symbols.find(VECTORS[_PAGE_FAULT].entry)
+    slide = 0
+    if raw is not None and linked is not None:
+        slide = GateDescriptor.unpack(raw).offset - linked
+        slide = slide if slide % _SLIDE_UNIT == 0 else 0
+
+    def name(address: int) -> str:
+        found = symbols.at(address - slide)
+        if found is None or found[1] >= 0x1000:
+            return ""
+        return found[0] if not found[1] else f"{found[0]}+{found[1]:#x}"
+
+    return name

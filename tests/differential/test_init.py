@@ -8,6 +8,7 @@ import pty
 import re
 import shutil
 import subprocess
+import sys
 import tty
 from pathlib import Path
 
@@ -210,3 +211,83 @@ def test_typed_signals_reach_the_foreground(tmp_path: Path) -> None:
     assert "^C" in text
     assert "back 130" in text
     assert re.search(r"\[1\]\+ +Running +sleep 9", text)
+
+
+@busybox
+def test_a_program_may_end_the_machine_that_runs_it() -> None:
+    command = [sys.executable, "-m", "youcpu", "exec-trace", "-e", "trace=reboot", "--"]
+    done = subprocess.run(
+        [*command, str(BUSYBOX), "poweroff", "-f"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == (0 if os.getuid() == 0 else 1)
+    if done.returncode == 0:
+        assert done.stderr.splitlines() == [
+            "reboot(LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_POWER_OFF) = ?",
+            "youcpu exec-trace: the program ended the machine: power off",
+        ]
+
+
+TREE = """\
+#!/bin/sh
+mount -t proc proc /proc; mount -t devtmpfs dev /dev
+echo begin; exec 2>/dev/null
+(sleep 30 & exec sleep 40) & sleep 1
+setsid sleep 50 &
+sh -c 'sleep 60; true' &
+sleep 1
+ps -o pid,ppid,pgid,sid,stat,tty,comm,args
+cut -d' ' -f1-8 /proc/1/stat; cut -d' ' -f1-9,18-20 /proc/2/stat
+F="^(Name|Umask|State|PPid|TracerPid|Uid|FDSize|Threads|Sig|Shd)"
+grep -E "$F" /proc/1/status /proc/2/status |
+	grep -v SigQ
+wc -c < /proc/2/cmdline; readlink /proc/2/exe; echo "exe $?"; readlink /proc/1/exe
+tr '\\0' ' ' < /proc/1/environ; echo
+ls /proc/2/fd; readlink /proc/2/cwd
+pidof sh > /dev/null; echo "pidof $?"
+kill -9 1; kill -STOP 1; kill 1; kill -HUP 1; echo "kill $?"
+kill -9 2; echo "kill kthreadd $?"
+killall sleep; echo "killall $?"; sleep 1
+ps -o pid,ppid,stat,comm > /list; cat /list
+sh -c 'kill -9 $$'; echo "killed $?"
+echo "<5>a line" > /dev/kmsg; dmesg | tail -1 | cut -c16-
+dmesg -r | tail -1 | cut -c1-4
+uptime | sed 's/.* users/users/; s/:.*//'
+echo end
+exec reboot -f
+"""
+
+
+def process_lines(console: str) -> list[str]:
+    """Between begin and end: PIDs renumbered as they appear, without the kernel's own threads."""
+    lines = console.splitlines()
+    lines = lines[lines.index("begin") + 1 : lines.index("end")]
+    known = {"0": "0", "1": "1", "2": "2"}
+    shown = []
+    for line in lines:
+        row = line.split()
+        if len(row) > 3 and row[0].isdigit() and row[1].isdigit():
+            if row[1] == "2":
+                continue
+            for i, word in enumerate(row):
+                if word.isdigit() and i < 4:
+                    row[i] = known.setdefault(word, f"pid{len(known)}")
+            line = " ".join(row)
+        shown.append(line)
+    return shown
+
+
+@busybox
+@pytest.mark.skipif(qemu_boot.why_not() is not None, reason=str(qemu_boot.why_not()))
+def test_processes_look_as_under_linux_in_qemu(tmp_path: Path) -> None:
+    root = busybox_root(tmp_path / "root")
+    (root / "proc").mkdir()
+    (root / "dev").mkdir()
+    (root / "init").write_text(TREE)
+    (root / "init").chmod(0o755)
+    initrd = tmp_path / "initrd"
+    packing = [sys.executable, "-m", "youcpu", "initramfs", str(root), "-o", str(initrd)]
+    subprocess.run(packing, check=True, capture_output=True)
+    linux = qemu_boot.qemu_boot(initrd, append=f"{qemu_boot.APPEND} quiet")
+    outcome, ours = boot(root, "quiet nordrand nokaslr")
+    assert "\n".join(process_lines(ours)) == "\n".join(process_lines(linux.text))
+    assert outcome.how == "restart"

@@ -15,8 +15,6 @@ from youcpu.boot.image import DiskImage, FileSource
 from youcpu.boot.pc import Pc, PcOptions
 from youcpu.booted_machine import BootedMachine, BootOutcome, ConsoleLine, NotEnoughMemory
 from youcpu.hardware.board import End, Ending
-from youcpu.hardware.cpu import CR0, CR3, CR4, EFER
-from youcpu.hardware.paging import PagingRegisters
 from youcpu.machine import MachineOptions
 from youcpu.record import record
 from youcpu.trace.boot_events import BootEndEvent, OutputEvent
@@ -26,7 +24,6 @@ IMAGE = os.path.join(DIRECTORY, "demonstration.img")
 ROOT = os.path.join(DIRECTORY, "root")
 #: Where the loader put the kernel's image (fixtures/boot/demonstration/layout.inc).
 _KERNEL = (0x100000, 0x200000)
-_MASK32 = (1 << 32) - 1
 
 
 @record
@@ -59,12 +56,6 @@ class Demonstration:
         )  # fmt: skip
         self.pc = Pc(pc_options, DiskImage(FileSource(IMAGE)), tracer)
         self.machine: BootedMachine | None = None
-
-    @property
-    def registers(self) -> PagingRegisters:
-        """The paging registers as they are now."""
-        state = self.pc.board.cpu.state
-        return PagingRegisters(state[CR3], state[CR0] & _MASK32, state[CR4], state[EFER])
 
     def run(self) -> BootEndEvent:
         """From reset to the machine's end, which is told to the tracer as well."""

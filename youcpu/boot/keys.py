@@ -9,7 +9,7 @@ from collections import deque
 from youcpu.hardware.board import Board
 
 #: Virtual time between two keys: a fast typist.
-KEY_NS = 30_000_000
+KEY_NS = 10_000_000
 #: Input that does not come from a terminal is read whole; more than this nobody types.
 MOST_INPUT = 1 << 16
 

@@ -8,6 +8,7 @@ from youcpu.boot.modes import Look, changes, look, registers
 from youcpu.hardware import descriptors as d
 from youcpu.hardware.board import Board
 from youcpu.hardware.control_registers import (
+    EFER_LMA,
     code_refusal,
     control_register_move,
     refusal,
@@ -86,7 +87,9 @@ class StageWatch:
             value = self.board.cpu.state[RAX + register]
             if before.bits != 64:
                 value &= (1 << 32) - 1
-            reason = refusal(number, value, before.cr0, before.cr4, before.efer, before.cs_flags)
+            # WRMSR ends no block: EFER is as it is now, but for what the MOV itself set in it.
+            efer = now.efer & ~EFER_LMA | before.efer & EFER_LMA
+            reason = refusal(number, value, before.cr0, now.cr4, efer, before.cs_flags)
             if reason is not None:
                 ip = previous + len(code) - 3 - before.cs_base
                 return self._refuse(Refused(ip, 0, reason, before))

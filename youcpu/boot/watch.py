@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Virtual time of waiting and nothing else until a guest is taken for idle.
 IDLE_NS = 60_000_000_000
+#: What a call of the firmware takes besides its own blocks.
+FIRMWARE_CALL_NS = 5_000
 #: A block that begins with so many zeros is no code.
 ZEROS = bytes(32)
 _MASK16, _MASK64 = (1 << 16) - 1, (1 << 64) - 1
@@ -198,6 +200,8 @@ class Watch:
         if last.gate.selector != ROM_SEGMENT:
             return
         if first.cause.kind is Kind.SOFTWARE:
+            # A guest that polls the firmware sees time pass, as on a PC.
+            self._board.skip(FIRMWARE_CALL_NS)
             if first.cause.vector == _DISK_CALL:
                 self.disk_call = self._disk_call()
         elif first.cause.kind is Kind.EXCEPTION and first.cause.vector in FAULTS:

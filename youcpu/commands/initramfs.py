@@ -1,4 +1,4 @@
-"""Make an initramfs of a directory or of a program.
+"""Make an initramfs to boot, of a directory or of one program.
 
 Stage: boot
 """

@@ -48,6 +48,7 @@ OPTIONS = [
     Option("--bits", "Draw the bits of every descriptor."),
     Option("--lab", "The tables of the interrupt lab, which --run uses."),
     Option("--dump", "The tables in a memory dump with CPU notes (QEMU's).", "FILE"),
+    Option("--symbols", "Names for the dump's handlers: System.map or vmlinux.", "FILE"),
     Option("--cpu", "Which CPU of the dump, from 0.", "N"),
     Option("--explain", "Tell the rule of each step, and where it is written."),
     Option("--json", "One JSON document (docs/schema/interrupts.json)."),
@@ -89,8 +90,9 @@ def _check(parsed: Parsed) -> None:
         raise UsageError(f"--{tables[0]} is about tables: not with --{tasks[0]}")
     if parsed.flag("lab") and parsed.flag("dump"):
         raise UsageError("--lab and --dump at once: one source")
-    if parsed.flag("cpu") and not parsed.flag("dump"):
-        raise UsageError("--cpu wants --dump")
+    for key in ("cpu", "symbols"):
+        if parsed.flag(key) and not parsed.flag("dump"):
+            raise UsageError(f"--{key} wants --dump")
     for key in ("svg", "explain"):
         if parsed.flag(key) and "run" not in tasks:
             raise UsageError(f"--{key} wants --run")
@@ -205,7 +207,8 @@ def _tables(parsed: Parsed, color: bool) -> int:
 
     path = parsed.value("dump")
     if path is not None:
-        return _dump(path, _number(parsed, "cpu", 1 << 16) or 0, show)
+        cpu = _number(parsed, "cpu", 1 << 16) or 0
+        return _dump(path, cpu, parsed.value("symbols"), show)
     from youcpu.descriptor_tables import tables_of_kernel
 
     if not parsed.flag("lab"):
@@ -215,22 +218,25 @@ def _tables(parsed: Parsed, color: bool) -> int:
     return tables_of_lab(show)
 
 
-def _dump(path: str, cpu: int, show: Any) -> int:
-    from youcpu.descriptor_tables import tables_of_dump
+def _dump(path: str, cpu: int, symbols: str | None, show: Any) -> int:
+    from youcpu.descriptor_tables import read_symbols, tables_of_dump
     from youcpu.formats.errors import FormatError
     from youcpu.stopped_machine import NoTables, open_dump
 
+    name = symbols or path
     try:
+        known = None if symbols is None else read_symbols(symbols)
+        name = path
         with open_dump(path) as machine:
             for note in machine.image.damage[:5]:
                 print(f"youcpu {NAME}: {path}: {note}", file=sys.stderr)
-            return int(show(tables_of_dump(machine, cpu)))
+            return int(show(tables_of_dump(machine, cpu, known)))
     except (FormatError, NoTables) as error:
-        return _complain(path, error)
+        return _complain(name, error)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
-        return _complain(error.filename or path, error.strerror or error)
+        return _complain(error.filename or name, error.strerror or error)
 
 
 def _number(parsed: Parsed, key: str, most: int) -> int | None:

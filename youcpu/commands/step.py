@@ -1,4 +1,4 @@
-"""Fetch, execute: a program step by step, forwards and back.
+"""Instruction by instruction: fetch, execute, changes; and back.
 
 Stage: cpu
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from youcpu.commands._step.options import EPILOG, NAME, OPTIONS, SUMMARY, USAGE
+from youcpu.commands._step.options import EPILOG, NAME, OPTIONS, SUMMARY, USAGE, question_of
 from youcpu.options import UsageError, help_text, parse, usage_error
 
 
@@ -18,8 +18,9 @@ def main(argv: list[str]) -> int:
         if parsed.flag("help"):
             sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS, EPILOG))
             return 0
-        from youcpu.commands._step.command import run
+        question = question_of(parsed)
+        from youcpu.commands._step.answer import ask
 
-        return run(parsed)
+        return ask(parsed, question)
     except UsageError as error:
         return usage_error(NAME, error)

@@ -111,3 +111,14 @@ class Disassembler:
         return Instruction(
             found.address, bytes(found.bytes), found.mnemonic, operands, target, encoding
         )
+
+
+def one_instruction(code: bytes, address: int, bits: int) -> str:
+    """x86 code's first instruction as text, "" where there is no code at all."""
+    if not code:
+        return ""
+    import capstone
+
+    engine: Any = capstone.Cs(capstone.CS_ARCH_X86, getattr(capstone, f"CS_MODE_{bits}"))
+    found = next(engine.disasm_lite(code, address, 1), None)
+    return "(bad)" if found is None else f"{found[2]} {found[3]}".rstrip()

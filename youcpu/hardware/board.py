@@ -17,6 +17,7 @@ from youcpu.hardware.cpu import EFLAGS, INSTRUCTIONS_PER_BLOCK, Cpu
 from youcpu.hardware.delivery import IF, Delivery
 from youcpu.hardware.devices import keyboard, pic, pit, rtc, system_control, uart
 from youcpu.hardware.memory import Ram
+from youcpu.hardware.paging import PagingRegisters
 from youcpu.hardware.ports import PortBus
 from youcpu.hardware.silicon import Silicon
 from youcpu.record import record
@@ -251,6 +252,10 @@ class Board:
         unsupported = attempts[-1].unsupported
         end = End.SHUTDOWN if unsupported is None else End.UNSUPPORTED
         self.end(Ending(end, unsupported or "", tuple(attempts)))
+
+    def paging_registers(self) -> PagingRegisters:
+        """What steers translation as the machine stands."""
+        return self.silicon.memory.registers()
 
     def power_on(self) -> None:
         """RESET: real mode at the reset vector."""

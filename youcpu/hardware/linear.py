@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from youcpu.hardware.cpu import CR0, CR2, CR3, CR4, EFER, Cpu
 from youcpu.hardware.paging import (
+    CR0_PG,
     EFER_LMA,
     PTE_A,
     PTE_ADDRESS,
@@ -70,6 +71,8 @@ class LinearMemory:
 
     def translate(self, address: int, kind: str = "r", user: bool = False) -> int:
         """Physical address for an access "r", "w" or "x". Raises LinearFault; sets A and D."""
+        if not self.state[CR0] & CR0_PG:
+            return address & _MASK32 & self.cpu.a20_mask
         physical = self._translate_fast(address, kind == "w", user)
         if physical is not None:
             return physical

@@ -98,6 +98,7 @@ def copy_process(task: Task, args: CloneArguments) -> Task:
     check_flags(task, flags)
     if flags & CLONE_SETTLS and args.tls >= TASK_SIZE:
         raise KernelError(Errno.EPERM)
+    exceeded = task.nproc_exceeded
     _check_counts(task)
     kernel = task.kernel
     mm = task.mm if flags & CLONE_VM else _copy_mm(task)
@@ -110,7 +111,7 @@ def copy_process(task: Task, args: CloneArguments) -> Task:
     if flags & CLONE_VM:
         mm.users += 1
     _copy_files(task, child, flags)
-    _copy_attributes(task, child, flags)
+    _copy_attributes(task, child, flags, exceeded)
     child.cpu_state = _copy_thread(child, args)
     if flags & CLONE_CHILD_CLEARTID:
         child.clear_child_tid = args.child_tid
@@ -127,9 +128,11 @@ def _check_counts(task: Task) -> None:
     kernel = task.kernel
     if len(kernel.tasks) >= THREADS_MAX:
         raise KernelError(Errno.EAGAIN)
-    limit = task.group.rlimits.soft(RLIMIT_NPROC)
-    if len(kernel.tasks) >= limit and task.cred.uid and not task.cred.capable(CAP_SYS_RESOURCE):
+    cred, limit = task.cred, task.group.rlimits.soft(RLIMIT_NPROC)
+    free = not cred.uid or cred.capable(CAP_SYS_RESOURCE) or cred.capable(CAP_SYS_ADMIN)
+    if not free and len(kernel.tasks) >= limit and kernel.user_tasks(cred.uid) >= limit:
         raise KernelError(Errno.EAGAIN)
+    task.nproc_exceeded = False
 
 
 def _copy_mm(task: Task) -> MM:
@@ -176,9 +179,10 @@ def _copy_files(task: Task, child: Task, flags: int) -> None:
         child.fs = task.fs.copy()
 
 
-def _copy_attributes(task: Task, child: Task, flags: int) -> None:
+def _copy_attributes(task: Task, child: Task, flags: int, exceeded: bool) -> None:
     """What dup_task_struct() copies with the whole task_struct."""
     child.comm = task.comm
+    child.nproc_exceeded = exceeded
     child.blocked = task.blocked
     # The alternate stack stays with a fork, and with vfork, which runs on the parent's.
     if not flags & CLONE_VM or flags & CLONE_VFORK:

@@ -137,6 +137,10 @@ class Kernel:
         """The thread of that id, of a program or of the kernel."""
         return self.tasks.get(pid) or self.kernel_threads.get(pid)
 
+    def user_tasks(self, uid: int) -> int:
+        """Tasks of a real user id: what RLIMIT_NPROC counts."""
+        return sum(1 for task in self.tasks.values() if task.cred.uid == uid)
+
     def banner(self) -> bytes:
         """linux_banner."""
         return b"Linux version " + self.release + b" (youcpu) #1 SMP PREEMPT_DYNAMIC\n"

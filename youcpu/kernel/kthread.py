@@ -28,7 +28,7 @@ def kernel_thread(kernel: Kernel, group: ThreadGroup, comm: bytes) -> Task:
         group.leader_cred,
         None,  # type: ignore[arg-type]
         FdTable(),
-        FsStruct(root, root, 0),
+        FsStruct(root, root, 0o022),
     )
     task.comm = group.comm = comm
     task.state = SLEEPING

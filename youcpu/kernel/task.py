@@ -205,6 +205,8 @@ class Task:
         self.timer_slack_ns = 50_000
         self.nice = 0
         self.exited = False
+        #: PF_NPROC_EXCEEDED: its user had too many tasks when it became that user.
+        self.nproc_exceeded = False
 
     @property
     def tgid(self) -> int:

@@ -54,9 +54,16 @@ class StepText:
         self.color = color
         self.short = short
         self.explained = explained
-        self._decoder = decoder()
+        #: capstone is imported when the first step is shown.
+        self._made: Disassembler | None = None
         self._decoded: dict[bytes, Instruction] = {}
         self._style = Style()
+
+    @property
+    def _decoder(self) -> Disassembler:
+        if self._made is None:
+            self._made = decoder()
+        return self._made
 
     def decode(self, step: StepEvent) -> Instruction:
         """The instruction by capstone; "(bad)" where it is none."""

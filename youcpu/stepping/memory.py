@@ -18,7 +18,7 @@ _OFFSET = PAGE_SIZE - 1
 
 def physical_address(task: Task, address: int) -> int | None:
     """Where a user address leads by the task's tables, None: nowhere. Changes nothing."""
-    if not 0 <= address < 1 << 47:
+    if not 0 <= address < 1 << 47 or task.exited:
         return None
     entry = task.mm.page_table.entry(address)
     return entry & PTE_ADDRESS | address & _OFFSET if entry & PTE_P else None
@@ -30,6 +30,8 @@ def read_memory(ram: Ram, task: Task, address: int, size: int) -> bytes:
     Where no page is in yet they are what a fault would bring: the file's, or zeros.
     """
     found = bytearray()
+    if task.exited:
+        return b""
     while size > 0:
         physical = physical_address(task, address)
         count = min(size, PAGE_SIZE - (address & _OFFSET))

@@ -35,6 +35,8 @@ class Places:
         """`main+0x12`; "" where nothing is mapped."""
         found = self._names.get(address)
         if found is None:
+            if gone(task):
+                return ""
             if len(self._names) > _REMEMBERED:
                 self.forget()
             found = self._names[address] = self._symbolizer.name(task, address)
@@ -42,6 +44,8 @@ class Places:
 
     def source(self, task: Task, address: int) -> tuple[str, int] | None:
         """(file, line) of the source, None where DWARF does not tell."""
+        if gone(task):
+            return None
         if address not in self._sources:
             self._sources[address] = self._source(task, address)
         return self._sources[address]
@@ -71,6 +75,8 @@ class Places:
 
     def find(self, task: Task, name: str) -> int | None:
         """Address of a function in what is mapped now; `name+0x12` too."""
+        if gone(task):
+            return None
         name, _, more = name.partition("+")
         offset = int(more, 0) if more else 0
         seen: dict[object, int | None] = {}
@@ -86,6 +92,11 @@ class Places:
             if place is not None and start <= place < start + area.size:
                 return area.start + place - start + offset
         return None
+
+
+def gone(task: Task) -> bool:
+    """A task that has ended has let go of its memory."""
+    return task.exited or task.mm is None
 
 
 def file_offset(area: VmArea, address: int) -> int:

@@ -54,6 +54,7 @@ def test_documents(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> 
         (["interrupts", "--vector", "3", "--table", "idt"], "ask for one of them"),
         (["interrupts", "--lab", "--dump", L4], "one source"),
         (["interrupts", "--cpu", "1"], "wants --dump"),
+        (["interrupts", "--symbols", "System.map"], "wants --dump"),
         (["interrupts", "--svg", "-"], "wants --run"),
         (["interrupts", "--explain"], "wants --run"),
         (["interrupts", "--vendor", "amd"], "wants --run or --compare"),
@@ -78,6 +79,8 @@ def test_dumps_that_do_not_tell(tmp_path: Path, capsys: pytest.CaptureFixture[st
         (["--dump", str(raw)], "without CPU notes"),
         (["--dump", str(tmp_path / "none")], "No such file"),
         (["--dump", L4, "--cpu", "7"], "no CPU 7"),
+        (["--dump", L4, "--symbols", str(raw)], f"{raw}: "),
+        (["--dump", L4, "--symbols", str(tmp_path / "none")], "No such file"),
     ):
         assert main(["interrupts", *arguments]) == 1
         printed = capsys.readouterr()

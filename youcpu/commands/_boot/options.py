@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from youcpu.commands._boot.disk import DISK_OPTIONS
 from youcpu.commands._boot.linux import LINUX_OPTIONS
 from youcpu.options import Option
 
@@ -27,4 +28,4 @@ LAST_OPTIONS = [
     Option("--color", "auto, always or never.", "WHEN", choices="auto always never"),
     Option("-h --help", "This help."),
 ]
-OPTIONS = [*SHARED_OPTIONS, *DEMONSTRATION_OPTIONS, *LINUX_OPTIONS, *LAST_OPTIONS]
+OPTIONS = [*SHARED_OPTIONS, *DEMONSTRATION_OPTIONS, *DISK_OPTIONS, *LINUX_OPTIONS, *LAST_OPTIONS]

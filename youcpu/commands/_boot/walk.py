@@ -11,12 +11,12 @@ from youcpu.launch import Failure
 from youcpu.render.pagewalk_view import SourceView, WalkView
 
 if TYPE_CHECKING:
-    from youcpu.boot.demonstration import Demonstration
+    from youcpu.hardware.board import Board
 
 
-def walk_views(demonstration: Demonstration, addresses: list[int]) -> list[WalkView]:
+def walk_views(board: Board, addresses: list[int]) -> list[WalkView]:
     """A walk each. Raises Failure where paging is off: an address is physical then."""
-    registers = demonstration.registers
+    registers = board.paging_registers()
     mode = registers.mode
     if mode is None:
         raise Failure("--walk: paging is off at this point, linear addresses are physical ones", 1)
@@ -25,10 +25,8 @@ def walk_views(demonstration: Demonstration, addresses: list[int]) -> list[WalkV
         format="the machine that stands",
         origin="its CR3",
         mode=mode.name,
-        registers={"cr0": registers.cr0, "cr3": registers.cr3, "cr4": registers.cr4,
-                   "efer": registers.efer},
+        registers={name: getattr(registers, name) for name in ("cr0", "cr3", "cr4", "efer")},
         cpus=1,
-    )  # fmt: skip
-    memory = FlatMemory(demonstration.pc.board.ram.bytes)
-    space = Space("boot", memory, registers, view, [])
+    )
+    space = Space("boot", FlatMemory(board.ram.bytes), registers, view, [])
     return [walk_view(space, address, None) for address in addresses]

@@ -16,7 +16,7 @@ from youcpu.kernel.exec.exec import check_name, do_execveat_common, finish
 from youcpu.kernel.exec.load_elf import load_elf_image
 from youcpu.kernel.exec.stages import stage_sink
 from youcpu.kernel.mm.uaccess import copy_from_user, strncpy_from_user
-from youcpu.kernel.rlimit import RLIMIT_STACK
+from youcpu.kernel.rlimit import RLIMIT_NPROC, RLIMIT_STACK
 from youcpu.kernel.signal import SigInfo, force_signal
 from youcpu.kernel.syscalls.table import syscall
 
@@ -77,6 +77,11 @@ def execveat(
 
 def _exec(task: Task, dirfd: int, name: bytes, argv: int, envp: int, flags: int) -> int:
     check_name(name, flags)
+    if task.nproc_exceeded:
+        limit = task.group.rlimits.soft(RLIMIT_NPROC)
+        if task.kernel.user_tasks(task.cred.uid) > limit:
+            raise KernelError(Errno.EAGAIN)
+        task.nproc_exceeded = False
     try:
         bprm = do_execveat_common(
             task,

@@ -26,6 +26,7 @@ from youcpu.kernel.cred import ALL_CAPABILITIES, CAP_SETGID, CAP_SETUID, Credent
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.mm.mm import TASK_SIZE
 from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user, put_user
+from youcpu.kernel.rlimit import RLIMIT_NPROC
 from youcpu.kernel.syscalls.table import syscall
 
 if TYPE_CHECKING:
@@ -180,6 +181,10 @@ def _set_uids(task: Task, uid: int, euid: int, suid: int) -> None:
         new.effective = 0
     elif old.euid != 0 and euid == 0:
         new.effective = ALL_CAPABILITIES
+    if uid != old.uid:
+        # flag_nproc_exceeded(): execve looks once more.
+        limit = task.group.rlimits.soft(RLIMIT_NPROC)
+        task.nproc_exceeded = bool(uid) and task.kernel.user_tasks(uid) > limit
     task.cred = new
 
 

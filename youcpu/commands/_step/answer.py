@@ -1,17 +1,13 @@
-"""youcpu step: the run that the command line asks for."""
+"""From the command line of `youcpu step` to a session: what is run, and where its steps go."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
-from youcpu.commands._step.options import (
-    NAME,
-    Question,
-    question_of,
-    whole,
-)
+from youcpu.commands._step.options import NAME, Question, whole
 from youcpu.launch import (
     FAILED,
     Failure,
@@ -30,10 +26,10 @@ if TYPE_CHECKING:
     from youcpu.stepping.run import Program
 
 
-def run(parsed: Parsed) -> int:
+def ask(parsed: Parsed, question: Question) -> int:
     """The exit code. Raises UsageError."""
     try:
-        return _ask(parsed, question_of(parsed))
+        return _ask(parsed, question)
     except Failure as failure:
         complain(NAME, str(failure))
         return failure.code
@@ -129,7 +125,7 @@ def _view(parsed: Parsed, question: Question, stream: TextIO) -> View:
     return TextView(_writer(stream), question, _wants_color(parsed.value("color"), stream))
 
 
-def _writer(stream: TextIO):  # type: ignore[no-untyped-def]
+def _writer(stream: TextIO) -> Callable[[str], None]:
     def write(text: str) -> None:
         stream.write(text)
         stream.flush()
