@@ -61,7 +61,7 @@ p code, summary code, li code { background: var(--code); border-radius: .25rem;
 .more { color: var(--dim); font-style: italic; }
 figure { margin: .9rem 0; overflow-x: auto; background: #fff; border: 1px solid var(--line);
   border-radius: .45rem; padding: .5rem; }
-figure img { display: block; width: 100%; min-width: 40rem; height: auto; }
+figure img { display: block; color-scheme: light; width: 100%; min-width: 40rem; height: auto; }
 summary { cursor: pointer; font-weight: 600; } details.answer { margin-top: .8rem; }
 .b { font-weight: 700; } .d { color: var(--dim); } .u { text-decoration: underline; }
 .c0 { color: var(--c0); } .c1 { color: var(--c1); } .c2 { color: var(--c2); }

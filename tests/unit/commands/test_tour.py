@@ -211,7 +211,8 @@ def _see_a_picture(png: bytes) -> None:
     colors = Counter(pixels)
     assert len(colors) > 8
     paper, count = colors.most_common(1)[0]
-    assert sum(paper) > 600, "pictures stand on white"
+    # Most stand on white; one that knows of dark screens may stand on black.
+    assert not 150 < sum(paper) < 600
     assert 0.004 < 1 - count / len(pixels) < 0.95
 
 
