@@ -91,6 +91,13 @@ GUEST_REWRITES = (
     # SDM vol. 3, 7.13: the error code is the vector times 8, and 2. QEMU 7.2's TCG in 64-bit mode
     # takes it times 16 (that of a real CPU is in the guest programs' native run).
     ("INT n without the right", "exceptions", r"^(int 0x\w+: signal 11 .* err) \w+", r"\1"),
+    # SDM vol. 1, 3.3.7.1: a stack reference raises #SS, as a real CPU does; QEMU 7.2 #GP for all.
+    (
+        "stack references",
+        "exceptions",
+        r"^read by rbp from the non-canonical: .*",
+        "read by rbp from the non-canonical",
+    ),
     # Unicorn touches the memory before it asks whether the port may be read.
     ("INS checks memory first", "exceptions", r"^insb: .*", "insb"),
     # Intel SDM vol. 3, 18.3.1.1: a fault's frame has RF set. QEMU 7.2's TCG leaves it clear.

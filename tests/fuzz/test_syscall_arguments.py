@@ -1,7 +1,7 @@
 """Seeded random arguments straight into every handler of the table, with a live task.
 
-Only KernelError, Blocked, OutOfMemory and OutOfFrames may come out, each call ends within
-seconds, and our memory does not grow.
+Only KernelError, Blocked, OutOfMemory, OutOfFrames and reboot(2)'s SystemEnd may come out, each
+call ends within seconds, and our memory does not grow.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from youcpu.kernel.errors import Blocked, KernelError
 from youcpu.kernel.exec.binprm import ExecError
 from youcpu.kernel.mm.fault import OutOfMemory
 from youcpu.kernel.mm.uaccess import copy_to_user
+from youcpu.kernel.panic import SystemEnd
 from youcpu.kernel.syscalls import load_all
 from youcpu.kernel.syscalls.table import SYSCALLS
 from youcpu.machine import Machine, MachineOptions
@@ -161,7 +162,7 @@ class Victim:
         start = time.monotonic()
         try:
             SYSCALLS[number].dispatch(self.task, *arguments)
-        except (KernelError, ExecError, OutOfMemory, OutOfFrames, Blocked):
+        except (KernelError, ExecError, OutOfMemory, OutOfFrames, Blocked, SystemEnd):
             pass
         except Exception as error:
             text = ", ".join(hex(argument) for argument in arguments)

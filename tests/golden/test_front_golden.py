@@ -24,12 +24,13 @@ CASES: dict[str, tuple[int, tuple[str, ...]]] = {
     "disasm-fields": (0, ("disasm", "--hex", "66 f2 0f 38 f1 44 8e 10 83 c3 0a", "--fields")),
     "disasm-json": (0, ("disasm", "--json", "--section", ".text", HELLO)),
     "ldd-static": (0, ("ldd", HELLO)),
+    "tour-list": (0, ("tour", "--list")),
     "syscalls-execve": (0, ("syscalls", "execve")),
     "syscalls-i386": (0, ("syscalls", "--i386", "--long", "pread64", "write", "waitpid")),
     "syscalls-pattern": (0, ("syscalls", "*stat*")),
     "syscalls-json": (0, ("syscalls", "--json", "clone", "io_setup", "afs_syscall")),
 }
-EXAMPLE = re.compile(r"^```console\n\$ youcpu ((?:syscalls) .*)\n((?:.*\n)*?)```$", re.M)
+EXAMPLE = re.compile(r"^```console\n\$ youcpu ((?:syscalls|tour) .*)\n((?:.*\n)*?)```$", re.M)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -73,3 +74,14 @@ def test_readme_examples(youcpu: Run, pytestconfig: pytest.Config) -> None:
             readme.write_text(text)
         else:
             assert output == real, line
+
+
+def test_readme_shows_the_front_page(youcpu: Run, pytestconfig: pytest.Config) -> None:
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    (shown,) = re.findall(r"^```console\n\$ youcpu\n((?:.*\n)*?)```$", text, re.MULTILINE)
+    real = youcpu().stdout.decode()
+    if pytestconfig.getoption("--update-golden"):
+        readme.write_text(text.replace(f"$ youcpu\n{shown}```", f"$ youcpu\n{real}```"))
+    else:
+        assert shown == real

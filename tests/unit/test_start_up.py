@@ -38,6 +38,7 @@ DRY = {f"youcpu.{room}" for room in DRY_ROOMS}
 CAPSTONE = {"capstone", "inspect", "pathlib", "subprocess"}
 LAB = {"youcpu.abi", "youcpu.formats", "youcpu.hardware", "youcpu.render"}
 FILE = {"youcpu.abi", "youcpu.formats", "youcpu.render"}
+TYPER = LIBRARIES - {"lief", "unicorn", "capstone", "elftools", "textual"}
 HELLO = "fixtures/hello/hello"
 
 
@@ -63,6 +64,8 @@ MAY = {
     "syscalls": Start(("read",), RUN),
     "interrupts": Start(("--run", "int80"), LAB | CAPSTONE),
     "rings": Start(("cli",), LAB),
+    # At a terminal and in a pipe: typer's own imports, a pool of threads, and the options' table.
+    "tour": Start(("--list",), LIBRARIES - {"lief", "unicorn", "capstone"}, TYPER),
     "step": Start(("--count", "3", "--", HELLO), RUN | CAPSTONE),
     "boot": Start(("-q",), MACHINE | {"youcpu.launch", "youcpu.render"}),
     "completion": Start(("bash",), WATCHED),

@@ -1,4 +1,4 @@
-"""Make an initramfs to boot with, of a directory or of one program.
+"""Make an initramfs to boot, of a directory or of one program.
 
 Stage: boot
 """

@@ -21,6 +21,7 @@ def initrd(*files: tuple[str, int, bytes]) -> bytes:
     for name, mode, data in files:
         writer.add(CpioEntry(name.encode(), mode, len(data), data=data))
     writer.close()
+    # The same bytes each time: they name the tests.
     return gzip.compress(b"".join(pieces), mtime=0)
 
 
