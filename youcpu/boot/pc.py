@@ -37,7 +37,7 @@ OUTPUT_CHUNK = 4096
 #: What a guest may print in all before it is cut off.
 MOST_OUTPUT = 16 << 20
 
-#: The door to youcpu's kernel (docs/design/0012-boot-firmware.md).
+#: The door to youcpu's kernel (docs/design/0017-boot-firmware.md).
 DOOR_PORT, DOOR_SIGNATURE, HAND_OVER = 0x5C0, 0x43554F59, 1
 PARAMETERS_MAGIC = 0x31504259
 _MOST_MAP_ENTRIES = 64

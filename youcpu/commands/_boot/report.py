@@ -10,7 +10,7 @@ from youcpu.launch import complain, parse_bytes
 from youcpu.options import Parsed, UsageError
 from youcpu.render.boot.document import BootDocument
 from youcpu.render.boot.text import StageText
-from youcpu.trace.boot_events import STAGES, OutputEvent, StageEvent
+from youcpu.trace.boot_events import STAGES, OutputEvent, ScreenEvent, StageEvent
 from youcpu.trace.events import Event
 from youcpu.trace.tracer import Tracer
 
@@ -113,22 +113,32 @@ class Report:
         return code
 
 
+_SCREEN = "── the screen at the end ──"
+_PRINTED_KEPT = 1 << 16
+
+
 class _Console:
     """Sink: what the machine prints, to stdout.
 
     The demonstration's loader prints each line to the screen and to COM1: the screen counts in
     real mode, COM1 behind it. A line of a user's disk that went to both at once stands once, too.
+    What a disk wrote to the screen's memory itself, no call tells: the screen at the end shows it.
     """
 
-    kinds: tuple[type[Event], ...] = (OutputEvent, StageEvent)
+    kinds: tuple[type[Event], ...] = (OutputEvent, StageEvent, ScreenEvent)
 
     def __init__(self, both: bool) -> None:
         self._both = both
         self._screen = True
         self._last = ("", b"")
+        #: The end of what was printed, which holds a screen's worth of lines.
+        self._printed = ""
 
     def emit(self, event: Event) -> None:
-        if isinstance(event, StageEvent):
+        if isinstance(event, ScreenEvent):
+            if self._both and any(row.strip() not in self._printed for row in event.rows):
+                sys.stdout.write("".join(f"{row}\n" for row in (_SCREEN, *event.rows)))
+        elif isinstance(event, StageEvent):
             self._screen = event.stage in ("firmware", "bootloader")
         elif isinstance(event, OutputEvent):
             text = event.data.replace(b"\r", b"")
@@ -140,9 +150,9 @@ class _Console:
                     return
             elif event.channel != "console" and (event.channel == "screen") != self._screen:
                 return
-            sys.stdout.write(
-                text.decode("utf-8" if event.channel == "console" else "cp437", "replace")
-            )
+            words = text.decode("utf-8" if event.channel == "console" else "cp437", "replace")
+            self._printed = (self._printed + words)[-_PRINTED_KEPT:]
+            sys.stdout.write(words)
             sys.stdout.flush()
 
     def close(self) -> None:
