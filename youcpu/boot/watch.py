@@ -27,7 +27,9 @@ _MASK16, _MASK64 = (1 << 16) - 1, (1 << 64) - 1
 _A20 = 1 << 20
 #: Jumps to themselves: EB FE, and E9 with 16 and 32 bits.
 _SELF_JUMPS = (b"\xeb\xfe", b"\xe9\xfd\xff", b"\xe9\xfb\xff\xff\xff")
-_DISK_CALL = 0x13
+_DISK_CALL, _KEY_CALL = 0x13, 0x16
+#: Questions for a key, nothing done between, after which time is skipped.
+PATIENT_POLLS = 1000
 
 
 @record(frozen=True)
@@ -72,6 +74,8 @@ class Watch:
         self._quiet_since = 0
         self._activity: tuple[int, int, int] = (0, 0, 0)
         self._blocks = 0
+        self._polls = 0
+        self._poll_activity: tuple[int, int, int] = (0, 0, 0)
         self._sector_runs = False
         #: A fault in real mode that only the firmware's handler took.
         self.fault: list[Delivery] | None = None
@@ -182,11 +186,11 @@ class Watch:
             self._end(Sign("key", address))
             return True
         now = board.now_ns()
-        activity = (pc.printed, self._blocks, pc.disk.transferred)
+        activity = self._activity_now()
         if activity != self._activity:
             self._activity, self._quiet_since = activity, now
         elif now - self._quiet_since > IDLE_NS and pc.keys.exhausted:
-            self._end(Sign("idle", address))
+            self._end(Sign("key" if self._polls > PATIENT_POLLS else "idle", address))
             return True
         return False
 
@@ -204,9 +208,32 @@ class Watch:
             self._board.skip(FIRMWARE_CALL_NS)
             if first.cause.vector == _DISK_CALL:
                 self.disk_call = self._disk_call()
+            elif first.cause.vector == _KEY_CALL and self._state[RAX] >> 8 & 0xEF == 1:
+                self._polled()
         elif first.cause.kind is Kind.EXCEPTION and first.cause.vector in FAULTS:
             self.fault = attempts
             self._end(Sign("fault", first.before.rip))
+
+    def _polled(self) -> None:
+        """INT 16h was asked whether there is a key. Who does nothing else waits, as by HLT."""
+        board, memory = self._board, self._board.ram.bytes
+        activity = self._activity_now()
+        if activity != self._poll_activity or memory[0x41A:0x41C] != memory[0x41C:0x41E]:
+            self._poll_activity, self._polls = activity, 0
+        self._polls += 1
+        if self._polls <= PATIENT_POLLS:
+            return
+        if not board.pic.output:
+            due = board.deadline()
+            if not self.idle(due) and due is not None:
+                board.skip(max(due - board.now_ns(), 0))
+        # The slice ends some questions later, each time elsewhere: where interrupts are let in.
+        board.cpu.limit(40 + self._polls % 23)
+
+    def _activity_now(self) -> tuple[int, int, int]:
+        """What only grows while a guest does something."""
+        pc = self._pc
+        return pc.printed, self._blocks, pc.disk.transferred
 
     def _disk_call(self) -> DiskCall:
         state = self._state
