@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from youcpu.abi.errno import Errno
-from youcpu.abi.ipc import IPC_CREAT, IPC_EXCL, IPC_PRIVATE, IpcPerm
+from youcpu.abi.ipc import IPC_CREAT, IPC_EXCL, IPC_PRIVATE, IPC_STAT, IpcPerm
 from youcpu.kernel.cred import CAP_IPC_OWNER, CAP_SYS_ADMIN
 from youcpu.kernel.errors import KernelError
+from youcpu.kernel.mm.uaccess import copy_to_user
 
 if TYPE_CHECKING:
     from youcpu.kernel.task import Task
@@ -21,6 +22,7 @@ _SEQ_MAX = (1 << 31) // IPCMNI
 _MIN_CYCLE = 64
 _NS = 1_000_000_000
 _INVALID = 0xFFFFFFFF
+_READ = 0o444
 
 
 def seconds(task: Task) -> int:
@@ -47,6 +49,10 @@ class IpcObject:
         return IpcPerm(
             self.key, self.uid, self.gid, self.cuid, self.cgid, self.mode, self.seq & 0xFFFF
         ).pack()
+
+    def describe(self) -> bytes:
+        """What IPC_STAT gives: the structure of its kind, with ipc64_perm in front."""
+        raise NotImplementedError
 
     def check(self, task: Task, wanted: int) -> None:
         """ipcperms(): rights as rwx bits anywhere in `wanted`. Raises EACCES."""
@@ -150,6 +156,14 @@ class IpcIds(Generic[Kind]):
         if item is None:
             raise KernelError(Errno.EINVAL)
         return item
+
+    def stat(self, task: Task, identifier: int, command: int, unchecked: int, address: int) -> int:
+        """IPC_STAT by identifier, *_STAT by index, and `unchecked`, *_STAT_ANY without rights."""
+        item = self.find(identifier) if command == IPC_STAT else self.at(identifier)
+        if command != unchecked:
+            item.check(task, _READ)
+        copy_to_user(task, address, item.describe())
+        return 0 if command == IPC_STAT else item.id
 
     def highest(self) -> int:
         """Largest index in use, 0 where there is none: what the *_INFO commands return."""

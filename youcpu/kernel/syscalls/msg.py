@@ -151,11 +151,7 @@ def msgctl(task: Task, msqid: Int, cmd: MsgCommand, buf: MsgBuf) -> Int:
         copy_to_user(task, buf, _info(table, cmd == MSG_INFO).pack())
         return table.highest()
     if cmd in (IPC_STAT, MSG_STAT, MSG_STAT_ANY):
-        queue = table.find(msqid) if cmd == IPC_STAT else table.at(msqid)
-        if cmd != MSG_STAT_ANY:
-            queue.check(task, _READ)
-        copy_to_user(task, buf, queue.describe())
-        return 0 if cmd == IPC_STAT else queue.id
+        return table.stat(task, msqid, cmd, MSG_STAT_ANY, buf)
     if cmd not in (IPC_SET, IPC_RMID):
         raise KernelError(Errno.EINVAL)
     size = IpcPerm.SIZE + MsqidDs.SIZE

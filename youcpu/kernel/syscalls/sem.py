@@ -151,11 +151,7 @@ def semctl(task: Task, semid: Int, semnum: Int, cmd: SemCommand, arg: SemArg) ->
         copy_to_user(task, arg, _info(table, cmd == SEM_INFO).pack())
         return table.highest()
     if cmd in (IPC_STAT, SEM_STAT, SEM_STAT_ANY):
-        item = table.find(semid) if cmd == IPC_STAT else table.at(semid)
-        if cmd != SEM_STAT_ANY:
-            item.check(task, _READ)
-        copy_to_user(task, arg, item.describe())
-        return 0 if cmd == IPC_STAT else item.id
+        return table.stat(task, semid, cmd, SEM_STAT_ANY, arg)
     if cmd in (IPC_SET, IPC_RMID):
         data = copy_from_user(task, arg, IpcPerm.SIZE) if cmd == IPC_SET else b""
         item = table.find(semid)

@@ -123,11 +123,7 @@ def shmctl(task: Task, shmid: Int, cmd: ShmCommand, buf: ShmBuf) -> Int:
         copy_to_user(task, buf, ShmInfo(len(table.objects), total, resident, 0).pack())
         return table.highest()
     if cmd in (IPC_STAT, SHM_STAT, SHM_STAT_ANY):
-        segment = table.find(shmid) if cmd == IPC_STAT else table.at(shmid)
-        if cmd != SHM_STAT_ANY:
-            segment.check(task, _READ)
-        copy_to_user(task, buf, segment.describe())
-        return 0 if cmd == IPC_STAT else segment.id
+        return table.stat(task, shmid, cmd, SHM_STAT_ANY, buf)
     if cmd in (IPC_SET, IPC_RMID):
         data = copy_from_user(task, buf, IpcPerm.SIZE) if cmd == IPC_SET else b""
         segment = table.find(shmid)
