@@ -25,21 +25,26 @@ CASES: dict[str, tuple[str, ...]] = {
     "json": ("--json",),
     "stopped": ("--stop-at", "long", "--walk", "7c00", "--walk", "ffffffff81000000", "-o", "-"),
     "no-init": ("--init", "/no/such", "-o", "-"),
+    "disk": ("--disk", "fixtures/boot/images/disks/ring3-64.img", "-o", "-"),
+    "disk-text": ("--disk", "fixtures/boot/images/disks/text.img", "-o", "-"),
+    "disk-fault": ("--disk", "fixtures/boot/images/broken/stack-nowhere.img", "-o", "-"),
+    "disk-json": ("--disk", "fixtures/boot/images/broken/no-pae.img", "--json"),
 }
+FAILING = ("no-init", "disk-fault", "disk-json")
 EXAMPLE = re.compile(r"^```console\n\$ youcpu (boot .*)\n((?:.*\n)*?)```$", re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_golden(name: str, youcpu: Run, pytestconfig: pytest.Config) -> None:
     done = youcpu("boot", *CASES[name], cwd=ROOT)
-    assert done.returncode == (1 if name == "no-init" else 0)
+    assert done.returncode == int(name in FAILING)
     text = done.stdout.decode()
     path = GOLDEN / f"{name}.txt"
     if pytestconfig.getoption("--update-golden"):
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     assert text == path.read_text()
-    if name == "json":
+    if name.endswith("json"):
         jsonschema.validate(json.loads(text), SCHEMA)
 
 
@@ -63,3 +68,15 @@ def test_readme_example(youcpu: Run, pytestconfig: pytest.Config) -> None:
         (ROOT / "README.md").write_text(readme[: found.start(2)] + text + readme[found.end(2) :])
         return
     assert text == found[2]
+
+
+def test_readme_example_of_a_disk(youcpu: Run) -> None:
+    """Lines of `…` stand for what was left out."""
+    found = list(EXAMPLE.finditer((ROOT / "README.md").read_text()))[1]
+    command, _, rest = found[1].partition(" < /dev/null")
+    assert not rest
+    text = youcpu(*command.split(), cwd=ROOT).stdout.decode()
+    at = 0
+    for part in found[2].split("…\n"):
+        assert part in text[at:]
+        at = text.index(part, at) + len(part)
