@@ -1,8 +1,8 @@
 """Page tables exactly as QEMU 7.2's monitor prints them (target/i386/monitor.c).
 
 `info tlb` shows the leaf's own flags, `info mem` the u and w of all levels and no x,
-`gva2gpa` one physical address. With 5 levels QEMU 7.2's `info mem` prints nothing (its
-test for present directories is the wrong way round): here it is what it would print.
+`gva2gpa` one physical address. With 5 levels QEMU 7.2's `info mem` passes over what is there
+(its test for present directories is the wrong way round): here it is what it would print.
 """
 
 from __future__ import annotations
