@@ -43,6 +43,7 @@ class ProgramHeader(NamedTuple):
     offset: int
     paddr: int
     filesz: int
+    memsz: int
 
 
 class Note(NamedTuple):
@@ -63,15 +64,8 @@ def parse_core(data: FileBytes) -> MemoryImage:
             0, "a process's core, not physical memory: every segment has physical address 0"
         )
     damage: list[str] = []
-    segments = fit_segments(
-        (
-            Segment(header.paddr, header.filesz, header.offset)
-            for header in loads
-            if header.paddr not in NO_PADDR
-        ),
-        len(data),
-        damage,
-    )
+    loads = [header for header in loads if header.paddr not in NO_PADDR]
+    pieces = [Segment(header.paddr, header.filesz, header.offset) for header in loads]
     cpus: list[CpuState] = []
     vmcoreinfo: dict[str, str] = {}
     for header in headers:
@@ -81,7 +75,41 @@ def parse_core(data: FileBytes) -> MemoryImage:
                     _add_cpu(note, cpus, damage)
                 elif note.name == b"VMCOREINFO":
                     vmcoreinfo.update(parse_vmcoreinfo(note.data))
+    if cpus:
+        pieces += _unnamed(loads)
+    segments = fit_segments(pieces, len(data), damage)
     return MemoryImage("ELF core", data, segments, cpus, machine, vmcoreinfo, damage)
+
+
+def _unnamed(loads: list[ProgramHeader]) -> list[Segment]:
+    """Memory that lies in QEMU's file and that its headers do not name.
+
+    With paging (`dump-guest-memory -p`) there is a segment for each run of virtual addresses, but
+    all RAM blocks are written, one behind the other (dump/dump.c). A segment that goes over the
+    end of its block names only what lies in that one: p_filesz is short (get_offset_range()), and
+    the next block starts behind it. Segments with one distance from file to memory share a block.
+    """
+    blocks: dict[int, list[int]] = {}  # distance -> first and last offset
+    short: set[int] = set()
+    for load in loads:
+        if load.filesz:
+            ends = blocks.setdefault(load.paddr - load.offset, [load.offset, load.offset])
+            ends[0] = min(ends[0], load.offset)
+            ends[1] = max(ends[1], load.offset + load.filesz)
+            if load.memsz > load.filesz:
+                short.add(load.offset + load.filesz)
+    found: list[Segment] = []
+    if not short:
+        return found
+    before = -1
+    for distance, (first, last) in sorted(blocks.items(), key=lambda block: block[1]):
+        if first < before:
+            return []  # blocks within each other: nothing that QEMU wrote
+        if before in short and before + distance >= 0:
+            first = before
+        found.append(Segment(first + distance, last - first, first))
+        before = last
+    return found
 
 
 def _program_headers(data: FileBytes) -> tuple[list[ProgramHeader], int]:
@@ -117,9 +145,9 @@ def _program_headers(data: FileBytes) -> tuple[list[ProgramHeader], int]:
     if len(table) < phnum * entry.size:
         raise FormatError(phoff, f"the program headers are cut off: {phnum} were promised")
     if wide:
-        rows = [ProgramHeader(r[0], r[2], r[4], r[5]) for r in entry.iter_unpack(table)]
+        rows = [ProgramHeader(r[0], r[2], r[4], r[5], r[6]) for r in entry.iter_unpack(table)]
     else:
-        rows = [ProgramHeader(r[0], r[1], r[3], r[4]) for r in entry.iter_unpack(table)]
+        rows = [ProgramHeader(r[0], r[1], r[3], r[4], r[5]) for r in entry.iter_unpack(table)]
     return rows, machine
 
 

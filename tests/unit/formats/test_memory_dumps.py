@@ -181,3 +181,27 @@ def test_lime() -> None:
 def test_raw() -> None:
     image = parse_dump(b"z" * 8192)
     assert (image.format, read(image, 8191, 1), read(image, 8191, 2)) == ("raw", b"z", None)
+
+
+def with_paging(notes: bytes) -> bytes:
+    """A core as `dump-guest-memory -p` writes it: two blocks in the file, 0 to 0x2000 and 0x8000
+    to 0xc000; one run of addresses over both, cut at the end of its block, one in the second."""
+    blocks = bytes(0x1000) + b"a" * 0x1000 + b"b" * 0x1000 + b"c" * 0x1000 + bytes(0x2000)
+    named = core([(0, b""), (0xA000, b"")], notes)
+    start = len(named)
+    rows = [(0, start, 0x2000, 0x6000), (0xA000, start + 0x4000, 0x1000, 0x1000)]
+    image = bytearray(named)
+    for number, (paddr, offset, filesz, memsz) in enumerate(rows, 1):
+        where = 64 + number * 56
+        struct.pack_into("<IIQQQQQQ", image, where, 1, 0, offset, 0, paddr, filesz, memsz, 0)
+    return bytes(image) + blocks
+
+
+def test_blocks_that_qemu_wrote_without_naming_them() -> None:
+    image = parse_core(with_paging(qemu_note(0x1000)))
+    assert [segment[:2] for segment in image.segments] == [(0, 0x2000), (0x8000, 0x3000)]
+    assert read(image, 0x8000, 2) == b"bb"
+    assert read(image, 0x9000, 2) == b"cc"
+    assert not image.damage
+    # Without QEMU's notes a short segment is what it says: the rest is not in the file.
+    assert read(parse_core(with_paging(b"")), 0x8000, 2) is None
