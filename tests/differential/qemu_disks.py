@@ -79,8 +79,7 @@ def boot(image: Path, keys: list[str], *more: str, seconds: float = 30) -> dict[
                 for key in keys:
                     time.sleep(0.2)
                     monitor.say(f"sendkey {key}")
-                while time.monotonic() < end and not (halted := monitor.halted()):
-                    time.sleep(0.05)
+                halted = _settled(monitor, place / "serial", end)
                 monitor.ask("pmemsave", val=0xB8000, size=4000, filename=str(place / "screen"))
                 monitor.ask("quit")
                 process.wait(10)
@@ -94,6 +93,17 @@ def boot(image: Path, keys: list[str], *more: str, seconds: float = 30) -> dict[
             "log": (place / "log").read_bytes().decode("latin-1"),
             "halted": halted,
         }
+
+
+def _settled(monitor: Monitor, serial: Path, end: float) -> bool:
+    """Whether the CPU was halted at six looks in a row, and nothing came: the BIOS halts, too."""
+    looks, size = 0, -1
+    while time.monotonic() < end and looks < 6:
+        now = serial.stat().st_size
+        looks = looks + 1 if monitor.halted() and now == size else 0
+        size = now
+        time.sleep(0.05)
+    return looks >= 6
 
 
 def trimmed(rows: list[str]) -> list[str]:

@@ -73,6 +73,13 @@ def test_init_says_the_same_every_time(init_root: Path) -> None:
     assert boot(init_root, "loglevel=8") == boot(init_root, "loglevel=8")
 
 
+def _without_glibcs_signals(text: str) -> str:
+    """Signals 32 and 33 are ignored or not as whoever started the tests has them."""
+    return re.sub(
+        r"(?<=SigIgn:\t)\w{16}", lambda found: f"{int(found[0], 16) & ~(3 << 31):016x}", text
+    )
+
+
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
 def test_rules_of_pid_1_as_in_a_pid_namespace(tmp_path: Path) -> None:
     root = tmp_path / "root"
@@ -91,7 +98,7 @@ def test_rules_of_pid_1_as_in_a_pid_namespace(tmp_path: Path) -> None:
         pytest.skip(f"no PID namespace: {native.stderr.strip()}")
     outcome, console = boot(root, "quiet rdinit=/rules")
     assert [line for line in console.splitlines() if not _TIME.match(line)] == (
-        native.stdout.splitlines()
+        _without_glibcs_signals(native.stdout).splitlines()
     )
     assert outcome.text == "Attempted to kill init! exitcode=0x00000500"
 
