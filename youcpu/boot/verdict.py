@@ -15,7 +15,7 @@ from youcpu.hardware.delivery import IDT_BIT, IF, Delivery, Kind, Mode, Point
 from youcpu.hardware.descriptors import SegmentDescriptor
 from youcpu.hardware.linear import LinearMemory
 from youcpu.hardware.paging_walk import Walk
-from youcpu.hardware.registers import CR0, CR2, GDT, HFLAGS, LDT
+from youcpu.hardware.registers import CR0, CR2, GDT, HFLAGS, LDT, TR
 from youcpu.trace.boot_events import BootEndEvent, Detail
 
 NAMES = {
@@ -66,7 +66,8 @@ class Verdict:
         if end is End.SHUTDOWN:
             return "triple fault", self._triple_fault(self._ending.deliveries)
         if end is End.BUS_ERROR:
-            return "lost", self._lost(f"code is fetched from {self._where()}, where no memory is")
+            text = f"code is fetched from {self._where()}, where no memory is"
+            return "lost", self._lost(text, pc.watch.block, "the block of code that jumped there")
         if end is End.HALTED:
             return "halt", f"HLT with interrupts off at {self._where(-1)}: nothing can wake the CPU"
         if end is End.RESET:
@@ -127,10 +128,12 @@ class Verdict:
             return "lost", self._lost(text, sign.origin)
         return "fault", self._real_mode_fault()
 
-    def _lost(self, text: str, origin: int = 0) -> str:
+    def _lost(
+        self, text: str, origin: int = 0, note: str = "the end of the code that ran before"
+    ) -> str:
         pc = self._pc
         if origin:
-            self._tell("came from", f"{origin:#x}", "the end of the code that ran before")
+            self._tell("came from", f"{origin:#x}", note)
         if pc.watch.wrapped is not None:
             return (
                 f"{text}; address line 20 is closed, so that {pc.watch.wrapped:#x} is"
@@ -217,6 +220,8 @@ class Verdict:
             return "nobody handles it: the IDT is empty (limit 0)"
         if attempts[0].mode is not Mode.REAL and attempts[0].table == 0:
             return "nobody handles it: IDTR still is real mode's (base 0), no LIDT was executed"
+        if fault.vector == 10 and not self._state[TR] & 0xFFFC:
+            return "TR is 0: no TSS was loaded (LTR) that names a stack for ring 0"
         return f"its handler is not reached: {fault.reason}"
 
     def _original(self, first: Delivery, before: Point) -> str:
@@ -236,7 +241,7 @@ class Verdict:
         if cause.vector == 14:
             return f"{what}: {self._page_fault(cause.error_code or 0)}"
         if cause.vector in (10, 11, 12, 13) and cause.error_code:
-            return f"{what}: {self._selector(cause.error_code, cause.vector)}"
+            return f"{what}: {self._selector(cause.error_code)}"
         if cause.vector == 13 and cause.error_code == 0:
             text = self._instruction(base + before.rip & _MASK64)
             if "jmp" in text or "ret" in text:
@@ -284,7 +289,7 @@ class Verdict:
             place = f"{step.rules.level.name}[{step.index}] at {step.entry_address:#x}"
             yield f"{place}: {value}{state}"
 
-    def _selector(self, error_code: int, vector: int) -> str:
+    def _selector(self, error_code: int) -> str:
         if error_code & IDT_BIT:
             return f"gate {error_code >> 3} of the IDT"
         selector = error_code & 0xFFFC
@@ -299,7 +304,7 @@ class Verdict:
             return f"the {name} at {base:#x} cannot be read"
         found = SegmentDescriptor.unpack(bytes(raw))
         self._tell("descriptor", bytes(raw).hex(" "), _describe(found))
-        return f"selector {selector:#x}: {_refused(found, vector)}"
+        return f"selector {selector:#x}: {_refused(found)}"
 
 
 def _describe(found: SegmentDescriptor) -> str:
@@ -310,7 +315,7 @@ def _describe(found: SegmentDescriptor) -> str:
     )
 
 
-def _refused(found: SegmentDescriptor, vector: int) -> str:
+def _refused(found: SegmentDescriptor) -> str:
     if not found.present:
         return "its descriptor has P = 0"
     if found.system:
@@ -320,7 +325,7 @@ def _refused(found: SegmentDescriptor, vector: int) -> str:
         return "its descriptor is a data segment: code is wanted"
     if found.long and found.big:
         return "its descriptor has both L and D: reserved in long mode"
-    return f"its DPL {found.dpl} does not fit the ring that is asked for"
+    return f"it is code of ring {found.dpl} (DPL), and the selector's RPL or CPL is another ring"
 
 
 def verdict(pc: Pc, ending: Ending) -> BootEndEvent:
