@@ -18,6 +18,8 @@ import pytest
 from differential import qemu_disks
 from differential.qemu_disks import DISKS, KEYS, RECORDED, ROOT
 
+from youcpu.trace.boot_events import OUTCOMES
+
 BROKEN = ROOT / "fixtures/boot/images/broken"
 PACKAGE = ROOT / "youcpu/boot"
 NAMES = sorted(path.stem for path in DISKS.glob("*.img"))
@@ -137,6 +139,8 @@ def test_random_boot_sectors(tmp_path: Path, request: pytest.FixtureRequest) -> 
         image.write_bytes(code[:510] + b"\x55\xaa")
         _, document = run(image, "--max-insns", "3000000", "--timeout", "20")
         assert document["end"]["message"]
+        assert document["end"]["outcome"] in OUTCOMES
+        assert document["end"]["instructions"] < 5_000_000
 
 
 def test_binaries_are_those_of_the_sources() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -30,7 +31,7 @@ def seconds(task: Task) -> int:
     return task.kernel.clock.realtime_ns() // _NS
 
 
-class IpcObject:
+class IpcObject(ABC):
     """What a segment, a set and a queue share: struct kern_ipc_perm."""
 
     __slots__ = ("cgid", "cuid", "gid", "id", "key", "mode", "removed", "seq", "uid")
@@ -50,9 +51,9 @@ class IpcObject:
             self.key, self.uid, self.gid, self.cuid, self.cgid, self.mode, self.seq & 0xFFFF
         ).pack()
 
+    @abstractmethod
     def describe(self) -> bytes:
         """What IPC_STAT gives: the structure of its kind, with ipc64_perm in front."""
-        raise NotImplementedError
 
     def check(self, task: Task, wanted: int) -> None:
         """ipcperms(): rights as rwx bits anywhere in `wanted`. Raises EACCES."""

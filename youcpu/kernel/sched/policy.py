@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from youcpu.record import record
@@ -33,7 +34,7 @@ class Tunables:
     min_granularity_ns: int = 1_000_000
 
 
-class Policy:
+class Policy(ABC):
     """Runnable tasks in some order. The running task is not among them.
 
     The scheduler calls `enqueue` when a task becomes runnable or is switched away from while
@@ -45,35 +46,35 @@ class Policy:
     def __init__(self, tunables: Tunables) -> None:
         self.tunables = tunables
 
+    @abstractmethod
     def __len__(self) -> int:
         """Waiting tasks."""
-        raise NotImplementedError
 
+    @abstractmethod
     def enqueue(self, task: Task, wakeup: bool) -> None:
         """`task` waits for the CPU; `wakeup`: it slept or is new."""
-        raise NotImplementedError
 
+    @abstractmethod
     def dequeue(self, task: Task) -> None:
         """`task` ended or stopped while it waited."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pick(self) -> Task | None:
         """The next to run, taken out."""
-        raise NotImplementedError
 
     def slice_ns(self, task: Task) -> int | None:
         """How long it may run while others wait; None: until it gives the CPU up."""
         return self.tunables.timeslice_ns
 
-    def charge(self, task: Task, ns: int) -> None:
+    def charge(self, task: Task, ns: int) -> None:  # noqa: B027  most have nothing to do
         """`task` ran for `ns`."""
 
     def preempts(self, current: Task, woken: Task) -> bool:
         """Whether a woken task takes the CPU at once."""
         return False
 
-    def started(self, task: Task) -> None:
+    def started(self, task: Task) -> None:  # noqa: B027  most have nothing to do
         """`task` runs without having been picked: the first one."""
 
-    def forked(self, parent: Task, child: Task) -> None:
+    def forked(self, parent: Task, child: Task) -> None:  # noqa: B027  most have nothing to do
         """A new task gets its place: task_fork_fair()."""
