@@ -83,8 +83,7 @@ def _demonstrate(parsed: Parsed) -> int:
 
 def _options(parsed: Parsed) -> DemonstrationOptions:
     from youcpu.boot.demonstration import DemonstrationOptions
-    from youcpu.commands._boot.report import limits, memory, stop_at
-    from youcpu.launch import parse_epoch
+    from youcpu.commands._boot.report import epoch_ns, limits, memory, stop_at
 
     command_line = os.fsencode(parsed.value("append") or "")
     init = parsed.value("init")
@@ -96,7 +95,7 @@ def _options(parsed: Parsed) -> DemonstrationOptions:
     instructions, timeout_s = limits(parsed)
     return DemonstrationOptions(
         memory=memory(parsed),
-        epoch_ns=parse_epoch(parsed.value("epoch") or "") or 0,
+        epoch_ns=epoch_ns(parsed),
         command_line=command_line,
         rootfs=None if rootfs is None else os.fsencode(rootfs),
         stop_at=stop_at(parsed),

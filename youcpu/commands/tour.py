@@ -57,6 +57,8 @@ def command(
     chosen = _chosen(chapters or [])
     if isinstance(chosen, str):
         return _wrong(chosen)
+    if list_chapters and json_output:
+        return _wrong("--list is a line a chapter: not with --json")
     if html and (json_output or quiz):
         return _wrong("--html is the whole tour: not with --json or --quiz")
     if list_chapters:

@@ -17,8 +17,8 @@ def run(parsed: Parsed) -> int:
     from youcpu.boot.image import DiskImage, FileSource, ImageError
     from youcpu.boot.pc import Pc, PcOptions
     from youcpu.boot.verdict import verdict
-    from youcpu.commands._boot.report import Report, limits, memory, stop_at
-    from youcpu.launch import Failure, parse_epoch
+    from youcpu.commands._boot.report import Report, epoch_ns, limits, memory, stop_at
+    from youcpu.launch import Failure
     from youcpu.trace.boot_events import ScreenEvent
 
     for option in ("rootfs", "init", "append", "kernel"):
@@ -31,7 +31,7 @@ def run(parsed: Parsed) -> int:
     instructions, timeout_s = limits(parsed)
     options = PcOptions(
         memory=memory(parsed),
-        epoch_ns=parse_epoch(parsed.value("epoch") or "") or 0,
+        epoch_ns=epoch_ns(parsed),
         a20_closed=parsed.flag("a20-closed"),
         floppy_type=image.floppy_type,
         keyboard_fd=0,

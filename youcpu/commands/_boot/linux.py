@@ -36,8 +36,6 @@ LINUX_OPTIONS = [
     Option("--resume", "Go on with a snapshot.", "FILE"),
 ]
 DEFAULT_COMMAND_LINE = b"console=ttyS0"
-#: Unix time at power-on where --epoch does not say: 2024-01-01, the same in every boot.
-DEFAULT_EPOCH = 1_704_067_200
 DEFAULT_MEMORY = "256M"
 _LEAST_MEMORY, _MOST_MEMORY = 16 << 20, 32 << 30
 _EXIT_CODES = {
@@ -139,6 +137,7 @@ def _explain_init(parsed: Parsed) -> None:
 def _boot(parsed: Parsed, console: Console, progress: Progress) -> tuple[Board, LinuxRun]:
     from youcpu.boot.linux import BootError, load_linux, ram_size
     from youcpu.boot.linux_run import LinuxRun
+    from youcpu.commands._boot.report import epoch_ns
     from youcpu.hardware.board import Board
     from youcpu.launch import parse_bytes
 
@@ -150,7 +149,7 @@ def _boot(parsed: Parsed, console: Console, progress: Progress) -> tuple[Board, 
     initrd = _read_initrd(parsed, memory)
     progress.show(f"unpacking {os.path.basename(path)}")
     kernel = _read_kernel(path)
-    board = Board(ram_size(memory), _epoch(parsed) * 1_000_000_000, console.send)
+    board = Board(ram_size(memory), epoch_ns(parsed), console.send)
     try:
         load_linux(board, kernel, memory, command_line, initrd, parsed.flag("own-decompressor"))
     except BootError as error:
@@ -272,20 +271,6 @@ def _number(parsed: Parsed, key: str, kind: Callable[[str], Any]) -> Any:
     if not 0 < value < 1 << 62:
         raise UsageError(f"--{key} {text}: a number above 0 is wanted")
     return value
-
-
-def _epoch(parsed: Parsed) -> int:
-    text = parsed.value("epoch")
-    if text is None:
-        return DEFAULT_EPOCH
-    try:
-        epoch = int(text)
-    except ValueError:
-        epoch = -1
-    # A PC's clock has two digits for the year and two for the century.
-    if not 0 <= epoch < 253_402_300_800:
-        raise UsageError(f"--epoch {text}: seconds since 1970 are wanted")
-    return epoch
 
 
 # -- output ---------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from youcpu.options import Option
 SHARED_OPTIONS = [
     Option("--stop-at", "Stop where STAGE begins.", "STAGE"),
     Option("--memory", "RAM of the machine (64M; 256M for --kernel).", "SIZE"),
-    Option("--epoch", "Unix time at power-on.", "SECONDS"),
+    Option("--epoch", "Unix time at power-on (2024-01-01).", "SECONDS"),
     Option("--max-insns", "End after so many instructions, exit code 125.", "N"),
     Option("--timeout", "End after so many seconds, exit code 125.", "SECONDS"),
     Option("--json", "A document (docs/schema/boot.json); JSON Lines for --kernel."),

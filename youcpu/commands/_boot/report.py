@@ -23,6 +23,23 @@ _CODES = {
     "limit": 125, "unsupported": 125,
 }  # fmt: skip
 
+#: Unix time at power-on where --epoch does not say: 2024-01-01, the same in every boot.
+DEFAULT_EPOCH = 1_704_067_200
+#: The year 10000, which no clock of a PC can tell.
+_LAST_EPOCH = 253_402_300_800
+
+
+def epoch_ns(parsed: Parsed) -> int:
+    """--epoch in ns. Raises UsageError."""
+    text = parsed.value("epoch")
+    try:
+        seconds = DEFAULT_EPOCH if text is None else int(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds < _LAST_EPOCH:
+        raise UsageError(f"--epoch {text}: seconds since 1970 are wanted")
+    return seconds * 1_000_000_000
+
 
 def stop_at(parsed: Parsed) -> str:
     """--stop-at, "" where it is not given. Raises UsageError."""
