@@ -6,7 +6,7 @@ A command gives a table of options; parsing and the help come from the same tabl
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 
 
@@ -156,3 +156,26 @@ def usage_error(command: str, error: UsageError) -> int:
     """Say what is wrong with the command line; the exit code."""
     sys.stderr.write(f"youcpu {command}: {error}\nTry 'youcpu {command} --help'.\n")
     return 2
+
+
+def run_command(
+    action: Callable[[Parsed], int],
+    argv: list[str],
+    name: str,
+    page: tuple[str, str, str],
+    options: list[Option],
+    interspersed: bool = True,
+) -> int:
+    """One command line: its help, or what `action` makes of it; 2 on wrong usage.
+
+    `page`: usage, summary and epilog of the help.
+    """
+    try:
+        parsed = parse(argv, options, interspersed)
+        if parsed.flag("help"):
+            usage, summary, epilog = page
+            sys.stdout.write(help_text(usage, summary, options, epilog))
+            return 0
+        return action(parsed)
+    except UsageError as error:
+        return usage_error(name, error)

@@ -6,11 +6,10 @@ Stage: boot
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from youcpu.commands._boot.options import OPTIONS
-from youcpu.options import Parsed, UsageError, help_text, parse, usage_error
+from youcpu.options import Parsed, UsageError, run_command
 
 if TYPE_CHECKING:
     from youcpu.boot.demonstration import DemonstrationOptions
@@ -27,16 +26,13 @@ asked to; 1 it failed; 125 a limit or a failure of ours; 130 Ctrl-C; 2 wrong usa
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    try:
-        parsed = parse(argv, OPTIONS)
-        if parsed.flag("help"):
-            sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS, EPILOG))
-            return 0
-        if parsed.operands:
-            raise UsageError(f"{parsed.operands[0]}: give it by --disk or --kernel")
-        return _boot(parsed)
-    except UsageError as error:
-        return usage_error(NAME, error)
+    return run_command(_answer, argv, NAME, (USAGE, SUMMARY, EPILOG), OPTIONS)
+
+
+def _answer(parsed: Parsed) -> int:
+    if parsed.operands:
+        raise UsageError(f"{parsed.operands[0]}: give it by --disk or --kernel")
+    return _boot(parsed)
 
 
 def _boot(parsed: Parsed) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from youcpu.options import Option, UsageError, help_text, parse, usage_error
+from youcpu.options import Option, Parsed, UsageError, run_command
 
 NAME = "completion"
 USAGE = "youcpu completion bash|zsh|fish"
@@ -23,15 +23,12 @@ OPERANDS = "bash zsh fish"
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    try:
-        parsed = parse(argv, OPTIONS)
-        if parsed.flag("help"):
-            sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS))
-            return 0
-        if len(parsed.operands) != 1 or parsed.operands[0] not in OPERANDS.split():
-            raise UsageError("which shell? bash, zsh or fish")
-    except UsageError as error:
-        return usage_error(NAME, error)
+    return run_command(_answer, argv, NAME, (USAGE, SUMMARY, ""), OPTIONS)
+
+
+def _answer(parsed: Parsed) -> int:
+    if len(parsed.operands) != 1 or parsed.operands[0] not in OPERANDS.split():
+        raise UsageError("which shell? bash, zsh or fish")
     from youcpu.commands._front.completion import SCRIPTS
     from youcpu.commands._front.tables import all_tables
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from youcpu.formats.errors import FormatError
-from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
+from youcpu.options import Option, Parsed, UsageError, run_command
 
 NAME = "disasm"
 USAGE = """youcpu disasm [OPTIONS] FILE
@@ -37,14 +37,7 @@ Part = tuple[str, int, bytes]
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    try:
-        parsed = parse(argv, OPTIONS)
-        if parsed.flag("help"):
-            sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS, EPILOG))
-            return 0
-        return _disassemble(parsed)
-    except UsageError as error:
-        return usage_error(NAME, error)
+    return run_command(_disassemble, argv, NAME, (USAGE, SUMMARY, EPILOG), OPTIONS)
 
 
 def _disassemble(parsed: Parsed) -> int:

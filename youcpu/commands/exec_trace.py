@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from youcpu.commands._exec.paging_options import OPTIONS as PAGING_OPTIONS
-from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
+from youcpu.options import Option, Parsed, UsageError, run_command
 
 if TYPE_CHECKING:
     from youcpu.machine import Machine, MachineOptions
@@ -68,16 +68,13 @@ EPILOG = """Exit code: the program's; 128+n for signal n; 127 not found, 126 not
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    try:
-        parsed = parse(argv, OPTIONS, interspersed=False)
-        if parsed.flag("help"):
-            sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS, EPILOG))
-            return 0
-        if not parsed.operands:
-            raise UsageError("which program?")
-        return _trace(parsed)
-    except UsageError as error:
-        return usage_error(NAME, error)
+    return run_command(_answer, argv, NAME, (USAGE, SUMMARY, EPILOG), OPTIONS, interspersed=False)
+
+
+def _answer(parsed: Parsed) -> int:
+    if not parsed.operands:
+        raise UsageError("which program?")
+    return _trace(parsed)
 
 
 def _trace(parsed: Parsed) -> int:

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 from youcpu.commands._processes.options import LAST_OPTIONS, MACHINE_OPTIONS
-from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
+from youcpu.options import Option, Parsed, UsageError, run_command
 
 if TYPE_CHECKING:
     from youcpu.launch import Outcome
@@ -49,16 +49,13 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     if "--live" in argv:
         return _live(argv)
-    try:
-        parsed = parse(argv, OPTIONS, interspersed=False)
-        if parsed.flag("help"):
-            sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS, EPILOG))
-            return 0
-        if not parsed.operands:
-            raise UsageError("which program?")
-        return _checked(parsed)
-    except UsageError as error:
-        return usage_error(NAME, error)
+    return run_command(_answer, argv, NAME, (USAGE, SUMMARY, EPILOG), OPTIONS, interspersed=False)
+
+
+def _answer(parsed: Parsed) -> int:
+    if not parsed.operands:
+        raise UsageError("which program?")
+    return _checked(parsed)
 
 
 def _checked(parsed: Parsed) -> int:
@@ -75,14 +72,8 @@ def _checked(parsed: Parsed) -> int:
 def _live(argv: list[str]) -> int:
     from youcpu.commands._processes.live import show_live
 
-    try:
-        parsed = parse(argv, [LIVE, *OWN_OPTIONS[4:6], *LAST_OPTIONS])
-        if parsed.flag("help"):
-            sys.stdout.write(help_text(USAGE, SUMMARY, [LIVE, *LAST_OPTIONS], ""))
-            return 0
-        return show_live(parsed)
-    except UsageError as error:
-        return usage_error(NAME, error)
+    options = [LIVE, *OWN_OPTIONS[4:6], *LAST_OPTIONS]
+    return run_command(show_live, argv, NAME, (USAGE, SUMMARY, ""), options)
 
 
 def _run(parsed: Parsed) -> int:

@@ -9,7 +9,7 @@ import os
 import sys
 from typing import IO, TYPE_CHECKING
 
-from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
+from youcpu.options import Option, Parsed, UsageError, run_command
 
 if TYPE_CHECKING:
     from youcpu.commands._initramfs.source import Source
@@ -36,23 +36,20 @@ _LARGEST_FILE = 2 << 30
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    try:
-        parsed = parse(argv, OPTIONS)
-        if parsed.flag("help"):
-            sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS, EPILOG))
-            return 0
-        listed = parsed.value("list")
-        if listed is not None:
-            if parsed.operands or parsed.flag("output") or parsed.flag("compress"):
-                raise UsageError("--list takes no DIR, no -o and no --compress")
-            subject = listed
-        elif len(parsed.operands) != 1:
-            raise UsageError("which DIR or PROGRAM?" if not parsed.operands else "one at a time")
-        else:
-            subject = parsed.operands[0]
-        return _run(parsed, subject)
-    except UsageError as error:
-        return usage_error(NAME, error)
+    return run_command(_answer, argv, NAME, (USAGE, SUMMARY, EPILOG), OPTIONS)
+
+
+def _answer(parsed: Parsed) -> int:
+    listed = parsed.value("list")
+    if listed is not None:
+        if parsed.operands or parsed.flag("output") or parsed.flag("compress"):
+            raise UsageError("--list takes no DIR, no -o and no --compress")
+        subject = listed
+    elif len(parsed.operands) != 1:
+        raise UsageError("which DIR or PROGRAM?" if not parsed.operands else "one at a time")
+    else:
+        subject = parsed.operands[0]
+    return _run(parsed, subject)
 
 
 def _run(parsed: Parsed, subject: str) -> int:

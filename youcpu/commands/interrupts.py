@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from youcpu.interrupt_lab.programs import PROGRAMS
-from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
+from youcpu.options import Option, Parsed, UsageError, run_command
 
 NAME = "interrupts"
 USAGE = "youcpu interrupts [OPTIONS]"
@@ -62,22 +62,19 @@ asked for; 2 wrong usage."""
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    try:
-        # --run without a name lists them.
-        argv = [
-            "--list" if word == "--run" and following.startswith("-") else word
-            for word, following in zip(argv, [*argv[1:], "-"], strict=False)
-        ]
-        parsed = parse(argv, OPTIONS)
-        if parsed.flag("help"):
-            sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS, EPILOG))
-            return 0
-        if parsed.operands:
-            raise UsageError(f"unexpected operand '{parsed.operands[0]}'")
-        _check(parsed)
-        return _answer(parsed)
-    except UsageError as error:
-        return usage_error(NAME, error)
+    # --run without a name lists them.
+    argv = [
+        "--list" if word == "--run" and following.startswith("-") else word
+        for word, following in zip(argv, [*argv[1:], "-"], strict=False)
+    ]
+    return run_command(_checked, argv, NAME, (USAGE, SUMMARY, EPILOG), OPTIONS)
+
+
+def _checked(parsed: Parsed) -> int:
+    if parsed.operands:
+        raise UsageError(f"unexpected operand '{parsed.operands[0]}'")
+    _check(parsed)
+    return _answer(parsed)
 
 
 def _check(parsed: Parsed) -> None:

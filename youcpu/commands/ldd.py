@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from youcpu.formats.errors import FormatError
-from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
+from youcpu.options import Option, Parsed, UsageError, run_command
 
 NAME = "ldd"
 USAGE = "youcpu ldd [OPTIONS] FILE..."
@@ -33,15 +33,12 @@ EPILOG = """Exit code: 0 fine; 1 a library or a symbol is missing, or a file is 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    try:
-        parsed = parse(argv, OPTIONS)
-        if parsed.flag("help"):
-            sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS, EPILOG))
-            return 0
-        if not parsed.operands:
-            raise UsageError("which file?")
-    except UsageError as error:
-        return usage_error(NAME, error)
+    return run_command(_answer, argv, NAME, (USAGE, SUMMARY, EPILOG), OPTIONS)
+
+
+def _answer(parsed: Parsed) -> int:
+    if not parsed.operands:
+        raise UsageError("which file?")
     return _report(parsed)
 
 

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from youcpu.commands.interrupts import choice_of, wants_color
-from youcpu.options import Option, UsageError, help_text, parse, usage_error
+from youcpu.options import Option, Parsed, UsageError, run_command
 
 NAME = "rings"
 USAGE = "youcpu rings [OPTIONS] [INSTRUCTION]..."
@@ -28,16 +28,13 @@ OPTIONS = [
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    try:
-        parsed = parse(argv, OPTIONS)
-        if parsed.flag("help"):
-            sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS))
-            return 0
-        color = wants_color(choice_of(parsed, "color", ("auto", "always", "never"), "auto"))
-        vendor = choice_of(parsed, "vendor", ("intel", "amd"), "intel")
-        wanted = _wanted(parsed.operands)
-    except UsageError as error:
-        return usage_error(NAME, error)
+    return run_command(_answer, argv, NAME, (USAGE, SUMMARY, ""), OPTIONS)
+
+
+def _answer(parsed: Parsed) -> int:
+    color = wants_color(choice_of(parsed, "color", ("auto", "always", "never"), "auto"))
+    vendor = choice_of(parsed, "vendor", ("intel", "amd"), "intel")
+    wanted = _wanted(parsed.operands)
     from youcpu.commands._interrupts.rings import document
 
     found = document(wanted, vendor)

@@ -6,11 +6,10 @@ Stage: time
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, TextIO
 
 from youcpu.commands._processes.options import LAST_OPTIONS, MACHINE_OPTIONS
-from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
+from youcpu.options import Option, Parsed, UsageError, run_command
 
 if TYPE_CHECKING:
     from youcpu.render.sched.model import Schedule
@@ -45,18 +44,15 @@ SHELL = b"/bin/sh"
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    try:
-        parsed = parse(argv, OPTIONS)
-        if parsed.flag("help"):
-            sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS, EPILOG))
-            return 0
-        if parsed.operands:
-            raise UsageError(f"{parsed.operands[0]}: commands are given by -c")
-        if not parsed.values("command"):
-            raise UsageError("which commands? -c CMD for each")
-        return _checked(parsed)
-    except UsageError as error:
-        return usage_error(NAME, error)
+    return run_command(_answer, argv, NAME, (USAGE, SUMMARY, EPILOG), OPTIONS)
+
+
+def _answer(parsed: Parsed) -> int:
+    if parsed.operands:
+        raise UsageError(f"{parsed.operands[0]}: commands are given by -c")
+    if not parsed.values("command"):
+        raise UsageError("which commands? -c CMD for each")
+    return _checked(parsed)
 
 
 def _checked(parsed: Parsed) -> int:

@@ -9,7 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
+from youcpu.options import Option, Parsed, UsageError, run_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,18 +39,17 @@ EPILOG = "Exit code: 0 exec would succeed, 1 it would fail, 2 wrong usage."
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    try:
-        parsed = parse(argv, OPTIONS, interspersed="--files" in argv)
-        if parsed.flag("help"):
-            sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS, EPILOG))
-            return 0
-        many = parsed.flag("files") or parsed.flag("files-from")
-        files = list(_files(parsed))
-        if not files:
-            raise UsageError("which file?")
-        place = _place(parsed)
-    except UsageError as error:
-        return usage_error(NAME, error)
+    return run_command(
+        _answer, argv, NAME, (USAGE, SUMMARY, EPILOG), OPTIONS, interspersed="--files" in argv
+    )
+
+
+def _answer(parsed: Parsed) -> int:
+    many = parsed.flag("files") or parsed.flag("files-from")
+    files = list(_files(parsed))
+    if not files:
+        raise UsageError("which file?")
+    place = _place(parsed)
     if many:
         return _run_many(place, parsed, files)
     return _run_one(place, parsed, files[0], [os.fsencode(word) for word in parsed.operands[1:]])

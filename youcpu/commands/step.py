@@ -5,22 +5,17 @@ Stage: cpu
 
 from __future__ import annotations
 
-import sys
-
 from youcpu.commands._step.options import EPILOG, NAME, OPTIONS, SUMMARY, USAGE, question_of
-from youcpu.options import UsageError, help_text, parse, usage_error
+from youcpu.options import Parsed, run_command
 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    try:
-        parsed = parse(argv, OPTIONS, interspersed=False)
-        if parsed.flag("help"):
-            sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS, EPILOG))
-            return 0
-        question = question_of(parsed)
-        from youcpu.commands._step.answer import ask
+    return run_command(_answer, argv, NAME, (USAGE, SUMMARY, EPILOG), OPTIONS, interspersed=False)
 
-        return ask(parsed, question)
-    except UsageError as error:
-        return usage_error(NAME, error)
+
+def _answer(parsed: Parsed) -> int:
+    question = question_of(parsed)
+    from youcpu.commands._step.answer import ask
+
+    return ask(parsed, question)

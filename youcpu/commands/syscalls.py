@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
+from youcpu.options import Option, Parsed, UsageError, run_command
 
 NAME = "syscalls"
 USAGE = "youcpu syscalls [OPTIONS] [NAME|NUMBER|PATTERN]..."
@@ -36,14 +36,11 @@ def operands() -> str:
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    try:
-        parsed = parse(argv, OPTIONS)
-        if parsed.flag("help"):
-            sys.stdout.write(help_text(USAGE, SUMMARY, OPTIONS))
-            return 0
-        wanted = _wanted(parsed)
-    except UsageError as error:
-        return usage_error(NAME, error)
+    return run_command(_answer, argv, NAME, (USAGE, SUMMARY, ""), OPTIONS)
+
+
+def _answer(parsed: Parsed) -> int:
+    wanted = _wanted(parsed)
     from youcpu.commands._syscalls.document import row
     from youcpu.render.syscalls import page, table
 
