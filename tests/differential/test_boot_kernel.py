@@ -21,7 +21,7 @@ from boot_battery import _copy, _executable
 from kernel_files import bzimage, payload, vmlinux
 from qemu_boot import APPEND, KERNEL
 
-CLI = [sys.executable, str(Path(__file__).parents[1] / "linux_cli.py")]
+CLI = [sys.executable, "-m", "youcpu", "boot"]
 REASON = "no kernel in .cache/linux (tests/fetch-kernel.sh downloads Debian's)"
 needs_kernel = pytest.mark.skipif(
     not KERNEL.exists() or not Path("/usr/bin/busybox").exists(), reason=REASON
