@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from youcpu.commands._boot.options import OPTIONS
+from youcpu.commands._boot.options import OPTIONS, kind_of
 from youcpu.options import Parsed, UsageError, run_command
 
 if TYPE_CHECKING:
@@ -46,20 +46,16 @@ def _boot(parsed: Parsed) -> int:
 
 
 def _dispatch(parsed: Parsed) -> int:
-    from youcpu.commands._boot.linux import wants_linux
-
-    if wants_linux(parsed):
-        from youcpu.commands._boot.linux import run
-
-        return run(parsed)
-    for option in ("initrd", "own-decompressor", "system-map", "until", "save", "stages"):
-        if parsed.flag(option):
-            raise UsageError(f"--{option} goes with --kernel")
-    if parsed.flag("disk"):
+    kind = kind_of(parsed)
+    if kind == "--disk":
         from youcpu.commands._boot.disk import run as run_disk
 
         return run_disk(parsed)
-    return _demonstrate(parsed)
+    if kind == "demonstration":
+        return _demonstrate(parsed)
+    from youcpu.commands._boot.linux import run
+
+    return run(parsed)
 
 
 def _demonstrate(parsed: Parsed) -> int:

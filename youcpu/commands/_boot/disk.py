@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from youcpu.options import Option, Parsed, UsageError
+from youcpu.options import Option, Parsed
 
 DISK_OPTIONS = [
     Option("--disk", "Boot a boot sector or a raw disk image of yours.", "IMAGE"),
@@ -21,9 +21,6 @@ def run(parsed: Parsed) -> int:
     from youcpu.launch import Failure
     from youcpu.trace.boot_events import ScreenEvent
 
-    for option in ("rootfs", "init", "append", "kernel"):
-        if parsed.flag(option):
-            raise UsageError(f"--{option} does not go with --disk")
     try:
         image = DiskImage(FileSource(parsed.value("disk") or ""))
     except ImageError as error:

@@ -47,11 +47,6 @@ class Refused(Exception):
     """What was given cannot be booted: one line, exit code 1."""
 
 
-def wants_linux(parsed: Parsed) -> bool:
-    """Whether this boot is Linux's."""
-    return parsed.flag("kernel") or parsed.flag("resume")
-
-
 def run(parsed: Parsed) -> int:
     """Boot, or go on; the exit code."""
     from youcpu.launch import Failure, complain
@@ -67,8 +62,6 @@ def _run(parsed: Parsed) -> int:
     from youcpu.boot.console import Console
 
     limits = _limits(parsed)
-    if parsed.flag("kernel") and parsed.flag("resume"):
-        raise UsageError("--kernel and --resume: one of them")
     progress = Progress(not parsed.flag("quiet") and sys.stderr.isatty())
     as_json = parsed.flag("json")
     console = Console(_ignore if as_json else _write_bytes, _input_fd())

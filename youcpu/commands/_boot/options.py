@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from youcpu.commands._boot.disk import DISK_OPTIONS
 from youcpu.commands._boot.linux import LINUX_OPTIONS
-from youcpu.options import Option
+from youcpu.options import Option, Parsed, UsageError
 
 SHARED_OPTIONS = [
     Option("--stop-at", "Stop where STAGE begins.", "STAGE"),
@@ -29,3 +29,28 @@ LAST_OPTIONS = [
     Option("-h --help", "This help."),
 ]
 OPTIONS = [*SHARED_OPTIONS, *DEMONSTRATION_OPTIONS, *DISK_OPTIONS, *LINUX_OPTIONS, *LAST_OPTIONS]
+
+_PICTURED = ("demonstration", "--disk")
+_LINUX = ("--kernel", "--resume")
+#: Option -> the kinds of boot that it goes with; the others go with all.
+GOES_WITH = {
+    **dict.fromkeys(("rootfs", "init"), ("demonstration",)),
+    **dict.fromkeys(("explain", "svg", "walk", "output", "color"), _PICTURED),
+    "a20-closed": ("--disk",),
+    "append": ("demonstration", "--kernel"),
+    **dict.fromkeys(("initrd", "own-decompressor", "system-map"), ("--kernel",)),
+    **dict.fromkeys(("until", "save", "stages"), _LINUX),
+}
+
+
+def kind_of(parsed: Parsed) -> str:
+    """What is booted: demonstration, --disk, --kernel or --resume. Raises UsageError."""
+    given = [f"--{key}" for key in ("disk", "kernel", "resume") if parsed.flag(key)]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)}: one of them")
+    kind = given[0] if given else "demonstration"
+    for key, kinds in GOES_WITH.items():
+        if parsed.flag(key) and kind not in kinds:
+            fitting = " or ".join("the demonstration" if k == "demonstration" else k for k in kinds)
+            raise UsageError(f"--{key} goes with {fitting}")
+    return kind
