@@ -1,13 +1,12 @@
-"""Exact output of the demonstration's boot: report, console, document, picture, README.
+"""Exact output of the demonstration's boot: report, console, document, picture.
 
 Firmware, disk, init and services are committed binaries and time is virtual: the same bytes on
-every host. `--update-golden` writes the files, the README's output and the picture anew.
+every host. `--update-golden` writes the files and the picture anew.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import jsonschema
@@ -31,7 +30,6 @@ CASES: dict[str, tuple[str, ...]] = {
     "disk-json": ("--disk", "fixtures/boot/images/broken/no-pae.img", "--json"),
 }
 FAILING = ("no-init", "disk-fault", "disk-json")
-EXAMPLE = re.compile(r"^```console\n\$ youcpu (boot .*)\n((?:.*\n)*?)```$", re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -56,27 +54,3 @@ def test_the_picture_is_the_one_in_the_documentation(
     if pytestconfig.getoption("--update-golden"):
         (ROOT / PICTURE).write_text(drawn)
     assert drawn == (ROOT / PICTURE).read_text()
-
-
-def test_readme_example(youcpu: Run, pytestconfig: pytest.Config) -> None:
-    readme = (ROOT / "README.md").read_text()
-    found = EXAMPLE.search(readme)
-    assert found is not None
-    done = youcpu(*found[1].split(), cwd=ROOT)
-    text = done.stdout.decode()
-    if pytestconfig.getoption("--update-golden"):
-        (ROOT / "README.md").write_text(readme[: found.start(2)] + text + readme[found.end(2) :])
-        return
-    assert text == found[2]
-
-
-def test_readme_example_of_a_disk(youcpu: Run) -> None:
-    """Lines of `…` stand for what was left out."""
-    found = list(EXAMPLE.finditer((ROOT / "README.md").read_text()))[1]
-    command, _, rest = found[1].partition(" < /dev/null")
-    assert not rest
-    text = youcpu(*command.split(), cwd=ROOT).stdout.decode()
-    at = 0
-    for part in found[2].split("…\n"):
-        assert part in text[at:]
-        at = text.index(part, at) + len(part)

@@ -7,8 +7,6 @@ Their input are static programs of ours, so that it is the same on every host.
 from __future__ import annotations
 
 import os
-import re
-import shlex
 import shutil
 from pathlib import Path
 
@@ -30,7 +28,6 @@ CASES: dict[str, tuple[int, tuple[str, ...]]] = {
     "syscalls-pattern": (0, ("syscalls", "*stat*")),
     "syscalls-json": (0, ("syscalls", "--json", "clone", "io_setup", "afs_syscall")),
 }
-EXAMPLE = re.compile(r"^```console\n\$ youcpu ((?:syscalls|tour) .*)\n((?:.*\n)*?)```$", re.M)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -59,29 +56,3 @@ def test_sched(youcpu: Run, pytestconfig: pytest.Config, tmp_path: Path, form: s
     done = youcpu(*words, "--format", form, "-c", "one", "-c", "two", "--nice", "0,5", "-o", "-")
     _compare(f"sched-{form}", done.stdout, pytestconfig)
     assert done.returncode == 3
-
-
-def test_readme_examples(youcpu: Run, pytestconfig: pytest.Config) -> None:
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    found = EXAMPLE.findall(text)
-    assert found
-    for line, output in found:
-        done = youcpu(*shlex.split(line), cwd=ROOT)
-        real = (done.stdout + done.stderr).decode()
-        if pytestconfig.getoption("--update-golden"):
-            text = text.replace(f"$ youcpu {line}\n{output}```", f"$ youcpu {line}\n{real}```")
-            readme.write_text(text)
-        else:
-            assert output == real, line
-
-
-def test_readme_shows_the_front_page(youcpu: Run, pytestconfig: pytest.Config) -> None:
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    (shown,) = re.findall(r"^```console\n\$ youcpu\n((?:.*\n)*?)```$", text, re.MULTILINE)
-    real = youcpu().stdout.decode()
-    if pytestconfig.getoption("--update-golden"):
-        readme.write_text(text.replace(f"$ youcpu\n{shown}```", f"$ youcpu\n{real}```"))
-    else:
-        assert shown == real

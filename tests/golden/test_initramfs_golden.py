@@ -1,10 +1,9 @@
-"""`youcpu initramfs`: exact text and JSON, the README's example, the schema."""
+"""`youcpu initramfs`: exact text and JSON, the schema."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,19 +76,3 @@ def test_json(tree: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Non
     run("initramfs", "-o", output, "--compress", "none", str(tree))
     text = run("initramfs", "--json", "--list", output).stdout
     compare("listing.json", text.replace(output, "out"), request)
-
-
-def test_readme(request: pytest.FixtureRequest) -> None:
-    readme = (ROOT / "README.md").read_text()
-    section = readme.split("\n## initramfs\n")[1].split("\n## ")[0]
-    block = re.search(r"```console\n(.*?)```", section, re.DOTALL)
-    assert block is not None
-    (ROOT / "build").mkdir(exist_ok=True)
-    shown, printed = [], ""
-    for line in block[1].splitlines():
-        if line.startswith("$ youcpu "):
-            done = run(*line.split()[2:])
-            assert (done.returncode, done.stderr) == (0, "")
-            printed += line + "\n" + done.stdout
-        shown.append(line)
-    assert printed == "\n".join(shown) + "\n"

@@ -1,17 +1,14 @@
-"""Exact output of `youcpu interrupts` and `youcpu rings`: golden files and the README's examples.
+"""Exact output of `youcpu interrupts` and `youcpu rings`: golden files and the README's picture.
 
-`--update-golden` writes the golden files, the README's outputs and the picture anew.
+`--update-golden` writes the golden files and the picture anew.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from running import Run
 
 from youcpu.cli import main
 from youcpu.interrupt_lab.programs import PROGRAMS
@@ -79,41 +76,8 @@ def test_lines_fit_a_terminal() -> None:
     assert wide == set()
 
 
-def shell(line: str) -> str:
-    """Run one line as a user types it, `youcpu` being this tree's."""
-    function = f'youcpu() {{ "{sys.executable}" -m youcpu "$@"; }}'
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "100"}
-    result = subprocess.run(
-        ["bash", "-c", f"{function}\n{line}"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        check=False,
-    )
-    return result.stdout.decode() + result.stderr.decode()
-
-
-EXAMPLE = re.compile(
-    r"^```console\n\$ (youcpu (?:interrupts|rings)\b.*)\n((?:.*\n)*?)```$", re.MULTILINE
-)
-
-
-def test_readme_examples(pytestconfig: pytest.Config) -> None:
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    found = EXAMPLE.findall(text)
-    assert len(found) >= 4
-    for line, output in found:
-        real = shell(line)
-        if pytestconfig.getoption("--update-golden"):
-            text = text.replace(f"$ {line}\n{output}```", f"$ {line}\n{real}```")
-            readme.write_text(text)
-        else:
-            assert output == real, line
-
-
-def test_readme_picture(pytestconfig: pytest.Config) -> None:
-    picture = shell("youcpu interrupts --run page-fault --svg -")
+def test_readme_picture(youcpu: Run, pytestconfig: pytest.Config) -> None:
+    picture = youcpu("interrupts", "--run", "page-fault", "--svg", "-").stdout.decode()
     if pytestconfig.getoption("--update-golden"):
         (ROOT / PICTURE).write_text(picture)
     assert (ROOT / PICTURE).read_text() == picture

@@ -1,17 +1,17 @@
-"""Exact output of `youcpu pagewalk`: golden files, the README's examples, its picture.
+"""Exact output of `youcpu pagewalk`: golden files and the README's picture.
 
-`--update-golden` writes the golden files, the README's outputs and the picture anew.
+`--update-golden` writes the golden files and the picture anew.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from running import Run
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "pagewalk"
@@ -69,47 +69,10 @@ def test_golden(name: str, pytestconfig: pytest.Config) -> None:
     assert result.returncode == 0
 
 
-def shell(line: str) -> str:
-    """Run one line as a user types it, `youcpu` being this tree's."""
-    function = f'youcpu() {{ "{sys.executable}" -m youcpu "$@"; }}'
-    result = subprocess.run(
-        ["bash", "-c", f"{function}\n{line}"],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        check=False,
-    )
-    return result.stdout.decode() + result.stderr.decode()
-
-
-EXAMPLE = re.compile(r"^```console\n\$ (youcpu pagewalk .*)\n((?:.*\n)*?)```$", re.MULTILINE)
-
-
-def test_readme_examples(pytestconfig: pytest.Config) -> None:
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    found = EXAMPLE.findall(text)
-    assert len(found) >= 5
-    for line, output in found:
-        real = shell(line)
-        if pytestconfig.getoption("--update-golden"):
-            text = text.replace(f"$ {line}\n{output}```", f"$ {line}\n{real}```")
-            readme.write_text(text)
-        else:
-            assert output == real, line
-
-
-def test_readme_picture(pytestconfig: pytest.Config) -> None:
-    picture = shell(f"youcpu pagewalk {L4} 7ffe9421ef90 --access x --svg -")
+def test_readme_picture(youcpu: Run, pytestconfig: pytest.Config) -> None:
+    words = ("pagewalk", L4, "7ffe9421ef90", "--access", "x", "--svg", "-")
+    picture = youcpu(*words, cwd=ROOT).stdout.decode()
     if pytestconfig.getoption("--update-golden"):
         (ROOT / PICTURE).write_text(picture)
     assert (ROOT / PICTURE).read_text() == picture
     assert PICTURE in (ROOT / "README.md").read_text()
-
-
-def test_man_page_has_every_option() -> None:
-    help_text = shell("youcpu pagewalk --help")
-    man = (ROOT / "man" / "youcpu-pagewalk.1").read_text().replace("\\-", "-")
-    options = set(re.findall(r"--[a-z][a-z0-9-]+", help_text)) - {"--help"}
-    assert len(options) > 20
-    assert {option for option in options if option not in man} == set()

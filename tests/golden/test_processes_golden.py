@@ -1,13 +1,12 @@
-"""Exact output of fork-tree: golden files, the README's example, its picture.
+"""Exact output of fork-tree: golden files, the README's picture.
 
 The family of fixtures/family is a static binary, so the figures are the same on every host.
-`--update-golden` writes the golden files, the README's output and the picture anew.
+`--update-golden` writes the golden files and the picture anew.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,6 @@ CASES: dict[str, tuple[str, ...]] = {
     "chrome": ("--format", "chrome-trace"),
     "color": ("--color", "always", "--cow"),
 }
-EXAMPLE = re.compile(r"^```console\n\$ youcpu (fork-tree .*)\n((?:.*\n)*?)```$", re.MULTILINE)
 
 
 def report(youcpu: Run, *options: str) -> str:
@@ -55,19 +53,6 @@ def test_golden(name: str, youcpu: Run, pytestconfig: pytest.Config) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     assert squeezed(text) == squeezed(path.read_text())
-
-
-def test_readme_example(youcpu: Run, pytestconfig: pytest.Config) -> None:
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    ((line, output),) = EXAMPLE.findall(text)
-    done = youcpu(*line.split(), cwd=ROOT)
-    real = (done.stdout + done.stderr).decode()
-    if pytestconfig.getoption("--update-golden"):
-        text = text.replace(f"$ youcpu {line}\n{output}```", f"$ youcpu {line}\n{real}```")
-        readme.write_text(text)
-    else:
-        assert output == real
 
 
 def test_readme_picture(youcpu: Run, pytestconfig: pytest.Config, tmp_path: Path) -> None:

@@ -1,14 +1,13 @@
-"""Exact output of step: golden files, the README's examples, its picture.
+"""Exact output of step: golden files, the README's picture.
 
 The programs are static binaries of fixtures, so all is the same on every host.
-`--update-golden` writes the golden files, the README's output and the picture anew.
+`--update-golden` writes the golden files and the picture anew.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -36,7 +35,6 @@ CASES: dict[str, tuple[str, ...]] = {
     "strings": ("--short", "--from", "begin", "--count", "60", "fixtures/step/strings"),
     "hex": ("--hex", "48 8b 44 8e 10", "--explain"),
 }
-EXAMPLE = re.compile(r"^```console\n\$ youcpu (step .*)\n((?:.*\n)*?)```$", re.MULTILINE)
 
 
 def report(youcpu: Run, *options: str) -> str:
@@ -55,20 +53,6 @@ def test_golden(name: str, youcpu: Run, pytestconfig: pytest.Config) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     assert text == path.read_text()
-
-
-def test_readme_examples(youcpu: Run, pytestconfig: pytest.Config) -> None:
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    examples = EXAMPLE.findall(text)
-    assert len(examples) >= 3
-    for line, output in examples:
-        real = youcpu(*shlex.split(line), cwd=ROOT).stdout.decode()
-        if pytestconfig.getoption("--update-golden"):
-            text = text.replace(f"$ youcpu {line}\n{output}```", f"$ youcpu {line}\n{real}```")
-            readme.write_text(text)
-        else:
-            assert output == real
 
 
 def test_readme_picture(pytestconfig: pytest.Config) -> None:

@@ -1,28 +1,27 @@
-"""Every command has a man page, and the page has every option of the command's table."""
+"""Every command has a man page, and the page has each option of the table and of the help."""
 
 from __future__ import annotations
 
-from importlib import import_module
+import re
 from pathlib import Path
 
 import pytest
+from running import Run
 
 from youcpu.cli import command_names
+from youcpu.commands._front.tables import table_of
 
 MAN = Path(__file__).parents[3] / "man"
 
 
 @pytest.mark.parametrize("name", command_names())
-def test_page_has_every_option(name: str) -> None:
+def test_table_help_and_page_have_the_same_options(youcpu: Run, name: str) -> None:
     page = (MAN / f"youcpu-{name}.1").read_text().replace("\\-", "-").replace("\\fR", "")
-    module = import_module(f"youcpu.commands.{name.replace('-', '_')}")
-    missing = [
-        option_name
-        for option in getattr(module, "OPTIONS", [])
-        for option_name in getattr(option, "names", [])
-        if option_name not in page
-    ]
-    assert not missing
+    known = {option_name for option in table_of(name, "").options for option_name in option.names}
+    long_ones = {option for option in known if re.fullmatch("--[a-z][a-z0-9-]+", option)}
+    told = set(re.findall(r"--[a-z][a-z0-9-]+", youcpu(name, "--help").stdout.decode()))
+    assert told - {"--help", "--version"} == long_ones - {"--help", "--version"}
+    assert not {option for option in known | told if option not in page}
 
 
 def test_the_front_page_names_every_command() -> None:
