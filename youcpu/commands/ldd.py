@@ -107,7 +107,7 @@ def process_of(
     if preload is None:
         preload = environment.get("LD_PRELOAD", "")
     settings = Settings(
-        library_path=library_path.replace(";", ":").split(":") if library_path else [],
+        ld_library_path=library_path.replace(";", ":").split(":") if library_path else [],
         preload=preload.replace(":", " ").split() + _preload_file(tree),
         cache=None if no_cache else _cache(tree),
         hwcaps=() if foreign else _hwcaps(),

@@ -47,7 +47,7 @@ class Files(Protocol):
 class Settings(NamedTuple):
     """What the search is told from outside. `hwcaps`: subdirectories, the best first."""
 
-    library_path: list[str]
+    ld_library_path: list[str]
     preload: list[str]
     cache: list[CacheEntry] | None
     hwcaps: tuple[str, ...] = ()
@@ -209,7 +209,7 @@ class Process:
         assert requester is not None
         if requester.runpath is None:
             yield from self._rpaths(name, loader)
-        yield from self._in(self.settings.library_path, name, "LD_LIBRARY_PATH", loader)
+        yield from self._in(self.settings.ld_library_path, name, "LD_LIBRARY_PATH", loader)
         if requester.runpath is not None:
             directories = requester.runpath.split(":")
             yield from self._in(directories, name, f"RUNPATH of {loader.name}", loader)
@@ -257,7 +257,7 @@ class Process:
 
     def _musl_candidates(self, name: str, loader: Loaded) -> Iterator[tuple[str, str]]:
         """musl (ldso/dynlink.c): LD_LIBRARY_PATH, then RPATH or RUNPATH up the chain."""
-        yield from self._in(self.settings.library_path, name, "LD_LIBRARY_PATH", loader)
+        yield from self._in(self.settings.ld_library_path, name, "LD_LIBRARY_PATH", loader)
         owner: Loaded | None = loader
         while owner is not None:
             shared = owner.object
