@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from youcpu.abi.errno import Errno
-from youcpu.abi.ipc import IPC_CREAT, IPC_EXCL, IPC_PRIVATE, IPC_STAT, IpcPerm
+from youcpu.abi.ipc import IPC_CREAT, IPC_EXCL, IPC_PRIVATE, IPC_SET, IPC_STAT, IpcPerm
 from youcpu.kernel.cred import CAP_IPC_OWNER, CAP_SYS_ADMIN
 from youcpu.kernel.errors import KernelError
-from youcpu.kernel.mm.uaccess import copy_to_user
+from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user
 
 if TYPE_CHECKING:
+    from youcpu.abi.structs import CStruct
     from youcpu.kernel.task import Task
 
 #: An identifier is a sequence number above an index (ipcmni_seq_shift).
@@ -34,13 +35,14 @@ def seconds(task: Task) -> int:
 class IpcObject(ABC):
     """What a segment, a set and a queue share: struct kern_ipc_perm."""
 
-    __slots__ = ("cgid", "cuid", "gid", "id", "key", "mode", "removed", "seq", "uid")
+    __slots__ = ("cgid", "ctime", "cuid", "gid", "id", "key", "mode", "removed", "seq", "uid")
 
     def __init__(self, task: Task, key: int, mode: int) -> None:
         self.key = key
         self.mode = mode & 0o777
         self.uid = self.cuid = task.cred.euid
         self.gid = self.cgid = task.cred.egid
+        self.ctime = seconds(task)
         self.id = self.seq = 0
         #: RMID was here: whoever sleeps on it gets EIDRM.
         self.removed = False
@@ -54,6 +56,10 @@ class IpcObject(ABC):
     @abstractmethod
     def describe(self) -> bytes:
         """What IPC_STAT gives: the structure of its kind, with ipc64_perm in front."""
+
+    @abstractmethod
+    def remove(self, task: Task) -> None:
+        """IPC_RMID."""
 
     def check(self, task: Task, wanted: int) -> None:
         """ipcperms(): rights as rwx bits anywhere in `wanted`. Raises EACCES."""
@@ -72,13 +78,14 @@ class IpcObject(ABC):
         if cred.euid not in (self.cuid, self.uid) and not cred.capable(CAP_SYS_ADMIN):
             raise KernelError(Errno.EPERM)
 
-    def set_perm(self, data: bytes) -> None:
-        """IPC_SET: ipc_update_perm(). Raises EINVAL."""
-        new = IpcPerm.unpack(data)
+    def change(self, task: Task, data: bytes) -> None:
+        """IPC_SET, `data` as describe() gives it: ipc_update_perm(). Raises EINVAL, EPERM."""
+        new = IpcPerm.unpack(data[: IpcPerm.SIZE])
         if _INVALID in (new.uid, new.gid):
             raise KernelError(Errno.EINVAL)
         self.uid, self.gid = new.uid, new.gid
         self.mode = self.mode & ~0o777 | new.mode & 0o777
+        self.ctime = seconds(task)
 
 
 Kind = TypeVar("Kind", bound=IpcObject)
@@ -165,6 +172,20 @@ class IpcIds(Generic[Kind]):
             item.check(task, _READ)
         copy_to_user(task, address, item.describe())
         return 0 if command == IPC_STAT else item.id
+
+    def control(
+        self, task: Task, identifier: int, command: int, address: int, layout: type[CStruct]
+    ) -> int:
+        """IPC_SET and IPC_RMID; `layout` of what follows ipc64_perm. Raises EPERM, EFAULT."""
+        size = IpcPerm.SIZE + layout.SIZE
+        data = copy_from_user(task, address, size) if command == IPC_SET else b""
+        item = self.find(identifier)
+        item.check_owner(task)
+        if command == IPC_SET:
+            item.change(task, data)
+        else:
+            item.remove(task)
+        return 0
 
     def highest(self) -> int:
         """Largest index in use, 0 where there is none: what the *_INFO commands return."""

@@ -6,7 +6,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from youcpu.abi.errno import Errno
-from youcpu.abi.ipc import MSG_EXCEPT, MSG_NOERROR, MsqidDs
+from youcpu.abi.ipc import MSG_EXCEPT, MSG_NOERROR, IpcPerm, MsqidDs
+from youcpu.kernel.cred import CAP_SYS_RESOURCE
 from youcpu.kernel.errors import KernelError
 from youcpu.kernel.ipc.ids import IpcIds, IpcObject, seconds
 from youcpu.kernel.wait import WaitEntry, WaitQueue
@@ -91,7 +92,7 @@ class Queue(IpcObject):
     """struct msg_queue."""
 
     __slots__ = (
-        "bytes", "ctime", "lrpid", "lspid", "messages", "qbytes", "receivers", "rtime",
+        "bytes", "lrpid", "lspid", "messages", "qbytes", "receivers", "rtime",
         "senders", "stime", "table",
     )  # fmt: skip
 
@@ -102,7 +103,6 @@ class Queue(IpcObject):
         self.bytes = 0
         self.qbytes = MSGMNB
         self.stime = self.rtime = 0
-        self.ctime = seconds(task)
         self.lspid = self.lrpid = 0
         self.receivers: list[Receiver] = []
         #: Woken when there may be room, or the queue is gone.
@@ -151,6 +151,15 @@ class Queue(IpcObject):
         self.lrpid, self.rtime = task.tgid, seconds(task)
         self.senders.wake_up()
         return message
+
+    def change(self, task: Task, data: bytes) -> None:
+        """IPC_SET: its limit too, and who waits for room looks again."""
+        qbytes = MsqidDs.unpack(data[IpcPerm.SIZE :]).msg_qbytes
+        if qbytes > MSGMNB and not task.cred.capable(CAP_SYS_RESOURCE):
+            raise KernelError(Errno.EPERM)
+        super().change(task, data)
+        self.qbytes = qbytes
+        self.senders.wake_up()
 
     def remove(self, task: Task) -> None:
         """IPC_RMID: all sleepers get EIDRM."""

@@ -56,14 +56,14 @@ class Waiter(WaitEntry):
 class SemSet(IpcObject):
     """struct sem_array."""
 
-    __slots__ = ("ctime", "otime", "pids", "table", "undo", "values", "waiters")
+    __slots__ = ("otime", "pids", "table", "undo", "values", "waiters")
 
     def __init__(self, task: Task, table: IpcIds[SemSet], key: int, count: int, mode: int) -> None:
         super().__init__(task, key, mode)
         self.table = table
         self.values = [0] * count
         self.pids = [0] * count
-        self.ctime, self.otime = seconds(task), 0
+        self.otime = 0
         self.waiters: list[Waiter] = []
         #: SEM_UNDO: what the end of each process gives back, a number a semaphore.
         self.undo: dict[ThreadGroup, list[int]] = {}

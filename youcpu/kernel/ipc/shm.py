@@ -27,7 +27,7 @@ _LARGE_FILE = 0o100000
 class Segment(IpcObject):
     """struct shmid_kernel."""
 
-    __slots__ = ("atime", "attached", "cpid", "ctime", "dtime", "inode", "lpid", "size", "table")
+    __slots__ = ("atime", "attached", "cpid", "dtime", "inode", "lpid", "size", "table")
 
     def __init__(self, task: Task, table: IpcIds[Segment], key: int, size: int, mode: int) -> None:
         super().__init__(task, key, mode)
@@ -39,7 +39,6 @@ class Segment(IpcObject):
         self.table = table
         self.size = size
         self.atime = self.dtime = 0
-        self.ctime = seconds(task)
         self.cpid, self.lpid = task.tgid, 0
         #: Open files of the attachments; each has one reference a vm_area.
         self.attached: list[SegmentFile] = []
@@ -73,7 +72,7 @@ class Segment(IpcObject):
         self.atime, self.lpid = seconds(task), task.tgid
         return file
 
-    def remove(self) -> None:
+    def remove(self, task: Task) -> None:
         """IPC_RMID: gone at once, or with the last attachment."""
         if self.nattch:
             self.mode |= SHM_DEST

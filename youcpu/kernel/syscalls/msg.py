@@ -28,13 +28,11 @@ from youcpu.abi.ipc import (
     MSG_INFO,
     MSG_STAT,
     MSG_STAT_ANY,
-    IpcPerm,
     MsgInfo,
     MsqidDs,
 )
-from youcpu.kernel.cred import CAP_SYS_RESOURCE
 from youcpu.kernel.errors import Blocked, KernelError
-from youcpu.kernel.ipc.ids import IpcIds, seconds
+from youcpu.kernel.ipc.ids import IpcIds
 from youcpu.kernel.ipc.msg import MSGMAX, MSGMNB, MSGMNI, Message, Queue, Receiver, Wanted
 from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user, put_user
 from youcpu.kernel.syscalls.table import syscall
@@ -152,23 +150,9 @@ def msgctl(task: Task, msqid: Int, cmd: MsgCommand, buf: MsgBuf) -> Int:
         return table.highest()
     if cmd in (IPC_STAT, MSG_STAT, MSG_STAT_ANY):
         return table.stat(task, msqid, cmd, MSG_STAT_ANY, buf)
-    if cmd not in (IPC_SET, IPC_RMID):
-        raise KernelError(Errno.EINVAL)
-    size = IpcPerm.SIZE + MsqidDs.SIZE
-    data = copy_from_user(task, buf, size) if cmd == IPC_SET else b""
-    queue = table.find(msqid)
-    queue.check_owner(task)
-    if cmd == IPC_RMID:
-        queue.remove(task)
-        return 0
-    qbytes = MsqidDs.unpack(data[IpcPerm.SIZE :]).msg_qbytes
-    if qbytes > MSGMNB and not task.cred.capable(CAP_SYS_RESOURCE):
-        raise KernelError(Errno.EPERM)
-    queue.set_perm(data[: IpcPerm.SIZE])
-    queue.qbytes = qbytes
-    queue.ctime = seconds(task)
-    queue.senders.wake_up()
-    return 0
+    if cmd in (IPC_SET, IPC_RMID):
+        return table.control(task, msqid, cmd, buf, MsqidDs)
+    raise KernelError(Errno.EINVAL)
 
 
 def _info(table: IpcIds[Queue], used: bool) -> MsgInfo:

@@ -33,8 +33,8 @@ from youcpu.abi.ipc import (
     SEM_STAT_ANY,
     SETALL,
     SETVAL,
-    IpcPerm,
     SemBuf,
+    SemidDs,
     SemInfo,
 )
 from youcpu.kernel.errors import Blocked, KernelError
@@ -153,15 +153,7 @@ def semctl(task: Task, semid: Int, semnum: Int, cmd: SemCommand, arg: SemArg) ->
     if cmd in (IPC_STAT, SEM_STAT, SEM_STAT_ANY):
         return table.stat(task, semid, cmd, SEM_STAT_ANY, arg)
     if cmd in (IPC_SET, IPC_RMID):
-        data = copy_from_user(task, arg, IpcPerm.SIZE) if cmd == IPC_SET else b""
-        item = table.find(semid)
-        item.check_owner(task)
-        if cmd == IPC_RMID:
-            item.remove(task)
-        else:
-            item.set_perm(data)
-            item.ctime = seconds(task)
-        return 0
+        return table.control(task, semid, cmd, arg, SemidDs)
     if cmd in (GETALL, SETALL):
         return _all(task, table.find(semid), cmd, arg)
     if cmd in (GETVAL, GETPID, GETNCNT, GETZCNT, SETVAL):

@@ -23,7 +23,7 @@ from youcpu.abi.ipc import (
     SHM_STAT,
     SHM_STAT_ANY,
     SHM_UNLOCK,
-    IpcPerm,
+    ShmidDs,
     ShmInfo,
     ShmInfo64,
 )
@@ -31,10 +31,9 @@ from youcpu.abi.mman import MAP_FIXED, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WR
 from youcpu.hardware.memory import PAGE_SHIFT, PAGE_SIZE
 from youcpu.kernel.cred import CAP_IPC_LOCK
 from youcpu.kernel.errors import KernelError
-from youcpu.kernel.ipc.ids import seconds
 from youcpu.kernel.ipc.shm import SHMALL, SHMMAX, SHMMIN, SHMMNI, Segment, SegmentFile, new_segment
 from youcpu.kernel.mm.mmap import page_align
-from youcpu.kernel.mm.uaccess import copy_from_user, copy_to_user
+from youcpu.kernel.mm.uaccess import copy_to_user
 from youcpu.kernel.rlimit import RLIMIT_MEMLOCK
 from youcpu.kernel.syscalls.mman import do_mmap
 from youcpu.kernel.syscalls.table import syscall
@@ -125,15 +124,7 @@ def shmctl(task: Task, shmid: Int, cmd: ShmCommand, buf: ShmBuf) -> Int:
     if cmd in (IPC_STAT, SHM_STAT, SHM_STAT_ANY):
         return table.stat(task, shmid, cmd, SHM_STAT_ANY, buf)
     if cmd in (IPC_SET, IPC_RMID):
-        data = copy_from_user(task, buf, IpcPerm.SIZE) if cmd == IPC_SET else b""
-        segment = table.find(shmid)
-        segment.check_owner(task)
-        if cmd == IPC_RMID:
-            segment.remove()
-        else:
-            segment.set_perm(data)
-            segment.ctime = seconds(task)
-        return 0
+        return table.control(task, shmid, cmd, buf, ShmidDs)
     if cmd in (SHM_LOCK, SHM_UNLOCK):
         _lock(task, table.find(shmid), cmd == SHM_LOCK)
         return 0
