@@ -25,14 +25,14 @@ from youcpu.kernel.exec.exec import do_execveat_common, finish
 from youcpu.kernel.exec.load_elf import STACK_TOP, load_elf_image
 from youcpu.kernel.exec.stages import stage_sink
 from youcpu.kernel.kernel_half import CPU_ENTRY_AREA, DIRECT_MAP, KERNEL_TEXT, SYSCALL_ENTRY
-from youcpu.kernel.kthread import kthreadd
+from youcpu.kernel.kthread import kthreadd, unforked
 from youcpu.kernel.panic import panic
 from youcpu.kernel.printk import KERN_DEBUG, KERN_ERR, KERN_INFO, KERN_NOTICE, KERN_WARNING
 from youcpu.kernel.rlimit import RLIMIT_STACK
 from youcpu.kernel.signal import SigInfo, force_signal
 from youcpu.kernel.task import RUNNING, Task, ThreadGroup
 from youcpu.kernel.vfs.fdtable import FdTable
-from youcpu.kernel.vfs.namei import LOOKUP_FOLLOW, FsStruct, path_lookup
+from youcpu.kernel.vfs.namei import LOOKUP_FOLLOW, path_lookup
 from youcpu.kernel.vfs.open import do_open
 
 if TYPE_CHECKING:
@@ -55,20 +55,9 @@ Ranges = tuple[tuple[int, int], ...]
 
 
 def first_task(kernel: Kernel, group: ThreadGroup, files: FdTable, umask: int = 0o022) -> Task:
-    """A task that is going to execute a program: at the root of the tree, no memory yet."""
-    root = kernel.vfs.root
-    task = Task(
-        kernel,
-        group.pid,
-        group,
-        group.leader_cred,
-        None,  # type: ignore[arg-type]
-        files,
-        FsStruct(root, root, umask),
-    )
-    group.start_ns = kernel.clock.monotonic_ns()
+    """A task that is going to execute a program."""
+    task = unforked(kernel, group, files, umask)
     kernel.tasks[group.pid] = task
-    kernel.groups[group.pid] = group
     return task
 
 

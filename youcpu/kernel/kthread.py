@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from youcpu.kernel.kernel import Kernel
 
 
-def kernel_thread(kernel: Kernel, group: ThreadGroup, comm: bytes) -> Task:
-    """A task of the kernel that sleeps for good; it takes no signal (ignore_signals())."""
+def unforked(kernel: Kernel, group: ThreadGroup, files: FdTable, umask: int = 0o022) -> Task:
+    """A task of the kernel's own making: at the root of the tree, without memory."""
     root = kernel.vfs.root
     task = Task(
         kernel,
@@ -27,17 +27,23 @@ def kernel_thread(kernel: Kernel, group: ThreadGroup, comm: bytes) -> Task:
         group,
         group.leader_cred,
         None,  # type: ignore[arg-type]
-        FdTable(),
-        FsStruct(root, root, 0o022),
+        files,
+        FsStruct(root, root, umask),
     )
+    group.start_ns = kernel.clock.monotonic_ns()
+    kernel.groups[group.pid] = group
+    return task
+
+
+def kernel_thread(kernel: Kernel, group: ThreadGroup, comm: bytes) -> Task:
+    """A task of the kernel that sleeps for good; it takes no signal (ignore_signals())."""
+    task = unforked(kernel, group, FdTable())
     task.comm = group.comm = comm
     task.state = SLEEPING
     for action in task.sighand.actions:
         action.handler = SIG_IGN
     task.set_blocked(0)
     group.kernel_thread = True
-    group.start_ns = kernel.clock.monotonic_ns()
-    kernel.groups[group.pid] = group
     kernel.kernel_threads[group.pid] = task
     return task
 
