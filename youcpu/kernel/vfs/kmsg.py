@@ -22,16 +22,12 @@ if TYPE_CHECKING:
     from youcpu.kernel.wait import WaitQueue
 
 
-class KmsgDevice(File):
-    """/dev/kmsg: a record a read, a record a write. Each open file has a place of its own."""
+class _LogFile(File):
+    """A file whose readers wait for the kernel's log."""
 
-    __slots__ = ("sequence",)
+    __slots__ = ()
     stream = True
     pollable = True
-
-    def __init__(self, dentry: Dentry, flags: int) -> None:
-        super().__init__(dentry, flags)
-        self.sequence = self._log.first_sequence
 
     @property
     def _log(self) -> Printk:
@@ -40,6 +36,16 @@ class KmsgDevice(File):
     @property
     def queue(self) -> WaitQueue:
         return self._log.queue
+
+
+class KmsgDevice(_LogFile):
+    """/dev/kmsg: a record a read, a record a write. Each open file has a place of its own."""
+
+    __slots__ = ("sequence",)
+
+    def __init__(self, dentry: Dentry, flags: int) -> None:
+        super().__init__(dentry, flags)
+        self.sequence = self._log.first_sequence
 
     def read_to(self, count: int, store: Callable[[bytes], int]) -> int:
         log = self._log
@@ -115,21 +121,11 @@ class ProcKmsgInode(Inode):
         raise KernelError(Errno.EPERM)
 
 
-class ProcKmsg(File):
+class ProcKmsg(_LogFile):
     """/proc/kmsg: what syslog(2) READ gives."""
 
     __slots__ = ()
-    stream = True
-    pollable = True
     seekable = False
-
-    @property
-    def _log(self) -> Printk:
-        return self.inode.sb.kernel.printk
-
-    @property
-    def queue(self) -> WaitQueue:
-        return self._log.queue
 
     def read(self, count: int) -> bytes:
         data = self._log.unread(count)
