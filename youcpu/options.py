@@ -37,6 +37,13 @@ class Option:
         return self.names[-1].lstrip("-")
 
 
+HELP_OPTION = Option("-h --help", "This help.")
+LAST_OPTIONS = [
+    Option("--color", "auto, always or never.", "WHEN", choices="auto always never"),
+    HELP_OPTION,
+]
+
+
 class Parsed:
     """What was given: switches, values, and the operands."""
 

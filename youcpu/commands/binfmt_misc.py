@@ -9,7 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from youcpu.options import Option, Parsed, UsageError, help_text, parse, usage_error
+from youcpu.options import HELP_OPTION, Option, Parsed, UsageError, help_text, parse, usage_error
 
 if TYPE_CHECKING:
     from youcpu.doctor.rules import KnownRule
@@ -34,7 +34,7 @@ OPTIONS = [
     Option("--rules", "Rules of a binfmt.d file or directory; may be repeated.", "PATH", True),
     Option("--root", "DIR is the root directory of the lookups.", "DIR"),
     Option("--json", "JSON: one document, JSON Lines for several rules."),
-    Option("-h --help", "This help."),
+    HELP_OPTION,
 ]
 OPERANDS = "check explain match list"
 EPILOG = "Exit code: 0 accepted or matched, 1 refused or not matched, 2 wrong usage."

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from youcpu.options import Option, Parsed, UsageError, run_command
+from youcpu.options import HELP_OPTION, Parsed, UsageError, run_command
 
 NAME = "completion"
 USAGE = "youcpu completion bash|zsh|fish"
@@ -17,7 +17,7 @@ nothing of youcpu when it runs. To use it, one of these lines:
   source <(youcpu completion bash)                          # in ~/.bashrc
   source <(youcpu completion zsh)                           # in ~/.zshrc, after compinit
   youcpu completion fish > ~/.config/fish/completions/youcpu.fish"""
-OPTIONS = [Option("-h --help", "This help.")]
+OPTIONS = [HELP_OPTION]
 OPERANDS = "bash zsh fish"
 
 

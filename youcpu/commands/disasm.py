@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from youcpu.formats.errors import FormatError
-from youcpu.options import Option, Parsed, UsageError, run_command
+from youcpu.options import HELP_OPTION, Option, Parsed, UsageError, run_command
 
 NAME = "disasm"
 USAGE = """youcpu disasm [OPTIONS] FILE
@@ -29,7 +29,7 @@ OPTIONS = [
     Option("--bits", "Machine code in bits and hex beside the assembly."),
     Option("--fields", "Draw prefix, opcode, ModRM, SIB and so on (x86)."),
     Option("--json", "One JSON document (docs/schema/disasm.json)."),
-    Option("-h --help", "This help."),
+    HELP_OPTION,
 ]
 EPILOG = "Exit code: 0 fine; 1 no ELF file, or no such code in it; 2 wrong usage."
 Part = tuple[str, int, bytes]

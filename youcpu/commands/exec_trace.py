@@ -11,8 +11,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TextIO
 
-from youcpu.commands._exec.paging_options import OPTIONS as PAGING_OPTIONS
-from youcpu.options import Option, Parsed, UsageError, run_command
+from youcpu.commands._exec.machine_options import (
+    ASLR_OPTION,
+    MACHINE_OPTIONS,
+    PAGING_OPTIONS,
+    WRITE_OPTION,
+)
+from youcpu.options import LAST_OPTIONS, Option, Parsed, UsageError, run_command
 
 if TYPE_CHECKING:
     from youcpu.machine import Machine, MachineOptions
@@ -46,21 +51,14 @@ OPTIONS = [
     Option("--insn", "Show the first N instructions (all) with symbols.", "[N]"),
     Option("--json", "JSON Lines, one event a line (docs/schema/exec-trace.json)."),
     Option("--explain", "Tell the story of the exec; of a failure the reason and the mend."),
-    Option("--rw", "Let writes through to the host below DIR.", "DIR", many=True),
-    Option("--rootfs", "DIR is the program's root directory.", "DIR"),
-    Option("--memory", "RAM of the machine (2G).", "SIZE"),
+    WRITE_OPTION,
+    *MACHINE_OPTIONS,
+    ASLR_OPTION,
     *PAGING_OPTIONS,
-    Option("--timeout", "End the run after so many seconds, exit code 125.", "SECONDS"),
-    Option("--cwd", "Working directory of the program.", "DIR"),
-    Option("--env", "Set a variable of its environment.", "K=V", many=True),
-    Option("--clear-env", "Start with an empty environment."),
-    Option("--seed", "Seed of all randomness (0).", "N"),
-    Option("--epoch", "Virtual time at the start (now, or SOURCE_DATE_EPOCH).", "SECONDS"),
-    Option("--aslr", "Random addresses, from the seed."),
+    Option("--compare", "With --ram: run under each policy, and tell what the best could do."),
     Option("--personality", "Flags of personality(2), a number.", "N"),
     Option("--binfmt", "Register a binfmt_misc rule first.", "RULE", many=True),
-    Option("--color", "auto, always or never.", "WHEN", choices="auto always never"),
-    Option("-h --help", "This help."),
+    *LAST_OPTIONS,
 ]
 EPILOG = """Exit code: the program's; 128+n for signal n; 127 not found, 126 not executable,
 125 any other failure of ours, 2 wrong usage."""

@@ -9,8 +9,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from youcpu.commands._processes.options import LAST_OPTIONS, MACHINE_OPTIONS
-from youcpu.options import Option, Parsed, UsageError, run_command
+from youcpu.commands._processes.options import SCHEDULED_OPTIONS
+from youcpu.options import LAST_OPTIONS, Option, Parsed, UsageError, run_command
 
 if TYPE_CHECKING:
     from youcpu.launch import Outcome
@@ -39,7 +39,7 @@ OWN_OPTIONS = [
     ),
     Option("--svg", "Draw the tree to FILE as well.", "FILE"),
 ]
-OPTIONS = [*OWN_OPTIONS, *MACHINE_OPTIONS, *LAST_OPTIONS]
+OPTIONS = [*OWN_OPTIONS, *SCHEDULED_OPTIONS, *LAST_OPTIONS]
 EPILOG = """Exit code: the program's; 128+n for signal n; 127 not found, 126 not executable,
 125 any other failure of ours, 2 wrong usage."""
 FORMATS = ("text", "json", "chrome-trace")

@@ -9,7 +9,7 @@ import os
 import sys
 from typing import IO, TYPE_CHECKING
 
-from youcpu.options import Option, Parsed, UsageError, run_command
+from youcpu.options import HELP_OPTION, Option, Parsed, UsageError, run_command
 
 if TYPE_CHECKING:
     from youcpu.commands._initramfs.source import Source
@@ -27,7 +27,7 @@ OPTIONS = [
     Option("--compress", "gzip (default), xz, zstd or none.", "KIND"),
     Option("--list", "Say what lies in FILE, an initramfs of any make; - is stdin.", "FILE"),
     Option("--json", "A JSON document of what was packed, or of what lies in FILE."),
-    Option("-h --help", "This help."),
+    HELP_OPTION,
 ]
 EPILOG = "Exit code: 0 fine, 1 a file cannot be packed or read, 2 wrong usage."
 #: Bytes: a larger file is not taken into memory for --list.

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from youcpu.interrupt_lab.programs import PROGRAMS
-from youcpu.options import Option, Parsed, UsageError, run_command
+from youcpu.options import LAST_OPTIONS, Option, Parsed, UsageError, run_command
 
 NAME = "interrupts"
 USAGE = "youcpu interrupts [OPTIONS]"
@@ -53,8 +53,7 @@ OPTIONS = [
     Option("--explain", "Tell the rule of each step, and where it is written."),
     Option("--json", "One JSON document (docs/schema/interrupts.json)."),
     Option("--svg", "Draw the run to FILE (- is standard output).", "FILE"),
-    Option("--color", "auto, always or never.", "WHEN", choices="auto always never"),
-    Option("-h --help", "This help."),
+    *LAST_OPTIONS,
 ]
 EPILOG = """Exit code: 0 fine, whatever the exception; 1 the dump cannot be read or has not what is
 asked for; 2 wrong usage."""

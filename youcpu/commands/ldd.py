@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from youcpu.formats.errors import FormatError
-from youcpu.options import Option, Parsed, UsageError, run_command
+from youcpu.options import HELP_OPTION, Option, Parsed, UsageError, run_command
 
 NAME = "ldd"
 USAGE = "youcpu ldd [OPTIONS] FILE..."
@@ -25,7 +25,7 @@ OPTIONS = [
     Option("--min-glibc", "The least glibc needed, and what forces it."),
     Option("--explain", "Every place that was looked at, in order."),
     Option("--json", "One JSON document (docs/schema/ldd.json)."),
-    Option("-h --help", "This help."),
+    HELP_OPTION,
 ]
 EPILOG = """Exit code: 0 fine; 1 a library or a symbol is missing, or a file is no ELF program;
 2 wrong usage."""

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from youcpu.commands.interrupts import choice_of, wants_color
-from youcpu.options import Option, Parsed, UsageError, run_command
+from youcpu.options import LAST_OPTIONS, Option, Parsed, UsageError, run_command
 
 NAME = "rings"
 USAGE = "youcpu rings [OPTIONS] [INSTRUCTION]..."
@@ -21,8 +21,7 @@ OPTIONS = [
     Option("--vendor", "intel (default) or amd: whose CPU.", "NAME", choices="intel amd"),
     Option("--explain", "Tell the rule that decides, and where it is written."),
     Option("--json", "One JSON document (docs/schema/rings.json)."),
-    Option("--color", "auto, always or never.", "WHEN", choices="auto always never"),
-    Option("-h --help", "This help."),
+    *LAST_OPTIONS,
 ]
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, TextIO
 
-from youcpu.commands._processes.options import LAST_OPTIONS, MACHINE_OPTIONS
-from youcpu.options import Option, Parsed, UsageError, run_command
+from youcpu.commands._processes.options import SCHEDULED_OPTIONS
+from youcpu.options import LAST_OPTIONS, Option, Parsed, UsageError, run_command
 
 if TYPE_CHECKING:
     from youcpu.render.sched.model import Schedule
@@ -35,7 +35,7 @@ OWN_OPTIONS = [
     ),
     Option("--svg", "Draw the chart to FILE as well.", "FILE"),
 ]
-OPTIONS = [*OWN_OPTIONS, *MACHINE_OPTIONS, *LAST_OPTIONS]
+OPTIONS = [*OWN_OPTIONS, *SCHEDULED_OPTIONS, *LAST_OPTIONS]
 EPILOG = """Exit code: that of the first command; 128+n for signal n; 125 any failure of ours,
 2 wrong usage."""
 FORMATS = ("text", "json", "chrome-trace")

@@ -9,7 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from youcpu.options import Option, Parsed, UsageError, run_command
+from youcpu.options import HELP_OPTION, Option, Parsed, UsageError, run_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ OPTIONS = [
     Option("--binfmt", "Register a binfmt_misc rule first; may be repeated.", "RULE", many=True),
     Option("--no-host-binfmt", "Leave out the rules of the running kernel."),
     Option("--json", "One JSON document; JSON Lines with --files."),
-    Option("-h --help", "This help."),
+    HELP_OPTION,
 ]
 EPILOG = "Exit code: 0 exec would succeed, 1 it would fail, 2 wrong usage."
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from youcpu.options import Option, Parsed, UsageError, run_command
+from youcpu.options import HELP_OPTION, Option, Parsed, UsageError, run_command
 
 NAME = "syscalls"
 USAGE = "youcpu syscalls [OPTIONS] [NAME|NUMBER|PATTERN]..."
@@ -23,7 +23,7 @@ OPTIONS = [
     Option("--partial", "Only those that are partial."),
     Option("--missing", "Only those that answer ENOSYS."),
     Option("--json", "One JSON document (docs/schema/syscalls.json)."),
-    Option("-h --help", "This help."),
+    HELP_OPTION,
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from youcpu.commands._boot.disk import DISK_OPTIONS
 from youcpu.commands._boot.linux import LINUX_OPTIONS
-from youcpu.options import Option, Parsed, UsageError
+from youcpu.options import LAST_OPTIONS, Option, Parsed, UsageError
 
 SHARED_OPTIONS = [
     Option("--stop-at", "Stop where STAGE begins.", "STAGE"),
@@ -23,10 +23,6 @@ DEMONSTRATION_OPTIONS = [
     Option("--walk", "Page walk of ADDR (hexadecimal) when the machine stands.", "ADDR", many=True),
     Option("--rootfs", "DIR is the root that init runs in; stdin is its console.", "DIR"),
     Option("--init", "Program to run as init, as init= does.", "PATH"),
-]
-LAST_OPTIONS = [
-    Option("--color", "auto, always or never.", "WHEN", choices="auto always never"),
-    Option("-h --help", "This help."),
 ]
 OPTIONS = [*SHARED_OPTIONS, *DEMONSTRATION_OPTIONS, *DISK_OPTIONS, *LINUX_OPTIONS, *LAST_OPTIONS]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-from youcpu.options import Option
+from youcpu.options import HELP_OPTION, Option
 from youcpu.record import record
 
 #: Words in a usage line that stand for a file of the user's.
@@ -49,7 +49,7 @@ def _options(module: ModuleType) -> list[Option]:
             )
             for parameter in typer_command(module.command).params
             if parameter.param_type_name == "option"
-        ] + [Option("-h --help", "This help.")]
+        ] + [HELP_OPTION]
     from youcpu.commands.elf.readelf_options import ROWS
 
     return [

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from youcpu.options import Option, Parsed, UsageError
+from youcpu.commands._exec.machine_options import PAGING_OPTIONS
+from youcpu.options import LAST_OPTIONS, Option, Parsed, UsageError
 from youcpu.record import record
 
 if TYPE_CHECKING:
@@ -36,14 +37,7 @@ OPTIONS = [
     Option("--at", "exec, exit (default), syscall:NAME[:N], symbol:NAME[:N], insns:N.", "MOMENT"),
     Option("--process", "The process of PROGRAM's that is asked (the one that ran).", "PID"),
     Option("--clear-env", "PROGRAM starts with an empty environment."),
-    Option("--ram", "PROGRAM gets so much RAM: pages go to swap (exec-trace --ram).", "SIZE"),
-    Option("--swap", "Size of the swap area, with --ram (0).", "SIZE"),
-    Option(
-        "--page-replacement",
-        "fifo, clock (default), lru or random: what goes.",
-        "POLICY",
-        choices="fifo clock lru random",
-    ),
+    *PAGING_OPTIONS,
     Option("--ranges", "Merged ranges with their rights (default)."),
     Option("--leaves", "Every page."),
     Option("--stats", "Tables, pages by size, memory spent on tables."),
@@ -82,8 +76,7 @@ OPTIONS = [
     Option("--questions", "How many (3).", "N"),
     Option("--solve", "Answer them."),
     Option("--limit", "Most leaves, or ways to a frame, to list (20000000).", "N"),
-    Option("--color", "auto, always or never.", "WHEN", choices="auto always never"),
-    Option("-h --help", "This help."),
+    *LAST_OPTIONS,
 ]
 EPILOG = """Exit code: 0 fine, also where an address is not mapped; 1 the source cannot be read,
 or has not what is asked for; 2 wrong usage."""

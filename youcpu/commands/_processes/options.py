@@ -1,10 +1,11 @@
-"""Options of the machine that fork-tree and sched have alike."""
+"""Options of the machine and its scheduler that fork-tree and sched have alike."""
 
 from __future__ import annotations
 
+from youcpu.commands._exec.machine_options import MACHINE_OPTIONS, WRITE_OPTION
 from youcpu.options import Option
 
-MACHINE_OPTIONS = [
+SCHEDULED_OPTIONS = [
     Option(
         "--policy",
         "fixed, target-latency, cfs, eevdf (default) or cooperative.",
@@ -14,17 +15,6 @@ MACHINE_OPTIONS = [
     Option("--timeslice", "Length of a slice of fixed and eevdf (3).", "MS"),
     Option("--target-latency", "In which each task has its turn: target-latency, cfs (20).", "MS"),
     Option("--min-granularity", "The least a task gets then (1).", "MS"),
-    Option("--rw", "Let writes through to the host below DIR.", "DIR", many=True),
-    Option("--rootfs", "DIR is the programs' root directory.", "DIR"),
-    Option("--memory", "RAM of the machine (2G).", "SIZE"),
-    Option("--timeout", "End the run after so many seconds, exit code 125.", "SECONDS"),
-    Option("--cwd", "Working directory of the programs.", "DIR"),
-    Option("--env", "Set a variable of their environment.", "K=V", many=True),
-    Option("--clear-env", "Start with an empty environment."),
-    Option("--seed", "Seed of all randomness (0).", "N"),
-    Option("--epoch", "Virtual time at the start (now, or SOURCE_DATE_EPOCH).", "SECONDS"),
-]
-LAST_OPTIONS = [
-    Option("--color", "auto, always or never.", "WHEN", choices="auto always never"),
-    Option("-h --help", "This help."),
+    WRITE_OPTION,
+    *MACHINE_OPTIONS,
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from youcpu.options import Option, Parsed, UsageError
+from youcpu.commands._exec.machine_options import ASLR_OPTION, MACHINE_OPTIONS
+from youcpu.options import LAST_OPTIONS, Option, Parsed, UsageError
 from youcpu.record import record
 
 NAME = "step"
@@ -32,17 +33,9 @@ OPTIONS = [
     Option("--tui", "In a terminal program: step forwards and back by keys (extra 'tui')."),
     Option("-o --output", "Write the steps to FILE.", "FILE"),
     Option("--stdin", "Standard input of the program; - is ours, read to its end.", "FILE"),
-    Option("--rootfs", "DIR is the program's root directory.", "DIR"),
-    Option("--memory", "RAM of the machine (2G).", "SIZE"),
-    Option("--timeout", "End after so many seconds, exit code 125.", "SECONDS"),
-    Option("--cwd", "Working directory of the program.", "DIR"),
-    Option("--env", "Set a variable of its environment.", "K=V", many=True),
-    Option("--clear-env", "Start with an empty environment."),
-    Option("--seed", "Seed of all randomness (0).", "N"),
-    Option("--epoch", "Virtual time at the start (now, or SOURCE_DATE_EPOCH).", "SECONDS"),
-    Option("--aslr", "Random addresses, from the seed."),
-    Option("--color", "auto, always or never.", "WHEN"),
-    Option("-h --help", "This help."),
+    *MACHINE_OPTIONS,
+    ASLR_OPTION,
+    *LAST_OPTIONS,
 ]
 
 
